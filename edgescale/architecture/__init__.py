@@ -1,0 +1,1 @@
+"""A network as numbers: block strings, baselines, rounding, layers and their cost."""

@@ -1,0 +1,59 @@
+"""What a network costs, counted from its layers: parameters, MACs, int8 bytes, activations."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgescale.architecture.network import INPUT, Architecture
+from edgescale.layer import Layer, elements
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Costs of one network for one image.
+
+    ``parameters`` are the trainable ones (kernels, classifier bias, scale and shift of batch
+    normalisation); ``total_parameters`` adds its running mean and variance. ``macs`` are
+    multiply-accumulates (1 MAC = 2 operations) of convolutions and the dense layer.
+    ``weight_bytes`` is full int8 with normalisation folded in: one byte an element, four a bias.
+    ``peak_activation_bytes`` is the largest sum of int8 tensors alive at one time.
+    """
+
+    parameters: int
+    total_parameters: int
+    macs: int
+    weight_bytes: int
+    peak_activation_bytes: int
+
+
+def cost_of(architecture: Architecture) -> Cost:
+    """Counts the costs of a network."""
+    layers = architecture.layers
+    normalised = sum(layer.biases for layer in layers if layer.operation != "dense")
+    weights = sum(layer.weights for layer in layers)
+    dense_biases = sum(layer.biases for layer in layers if layer.operation == "dense")
+    parameters = weights + dense_biases + 2 * normalised
+    return Cost(
+        parameters=parameters,
+        total_parameters=parameters + 2 * normalised,
+        macs=sum(layer.macs for layer in layers),
+        weight_bytes=sum(layer.weight_bytes for layer in layers),
+        peak_activation_bytes=peak_activation_bytes(layers),
+    )
+
+
+def peak_activation_bytes(layers: Sequence[Layer]) -> int:
+    """Returns the largest number of bytes of int8 tensors that are alive while one layer runs.
+
+    A tensor lives from the layer that writes it to the last one that reads it, so the input of a
+    residual block counts until its addition.
+    """
+    last_use = {name: index for index, layer in enumerate(layers) for name in layer.inputs}
+    sizes = {layer.name: elements(layer.output_shape) for layer in layers}
+    sizes[INPUT] = elements(layers[0].input_shape)
+    alive = {INPUT}
+    peak = 0
+    for index, layer in enumerate(layers):
+        alive.add(layer.name)
+        peak = max(peak, sum(sizes[name] for name in alive))
+        alive = {name for name in alive if last_use.get(name, -1) > index}
+    return peak

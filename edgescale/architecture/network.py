@@ -1,0 +1,229 @@
+"""A scaled network as a list of layers, without any framework.
+
+Everything downstream is computed from this list: costs, the Keras model, ``architecture.json``. The
+four quirks of the published code that the golden parameter counts need are marked where they are.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from edgescale.architecture.baseline import Baseline
+from edgescale.architecture.block import BlockArgs, format_block, parse_block
+from edgescale.architecture.rounding import round_filters, round_repeats
+from edgescale.errors import ArchitectureError
+from edgescale.layer import Layer, Shape
+
+INPUT = "input"  # the name under which layers read the image
+STEM_KERNEL = 3
+STEM_STRIDE = 2
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network to build: scaled numbers and the layers they make.
+
+    ``blocks`` are the scaled stages, ``layers`` the operations in order with their connections.
+    """
+
+    resolution: int
+    classes: int
+    activation: str
+    stem_filters: int
+    blocks: tuple[BlockArgs, ...]
+    head_filters: int
+    layers: tuple[Layer, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the content of ``architecture.json``."""
+        return {
+            "resolution": self.resolution,
+            "classes": self.classes,
+            "activation": self.activation,
+            "stem_filters": self.stem_filters,
+            "blocks": [format_block(block) for block in self.blocks],
+            "head_filters": self.head_filters,
+            "layers": [asdict(layer) for layer in self.layers],
+        }
+
+    @cached_property
+    def digest(self) -> str:
+        """Sha256 in hex of the canonical JSON: equal for equal networks, in every process."""
+        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def architecture_from_dict(record: object, where: str = "architecture.json") -> Architecture:
+    """Reads what ``Architecture.to_dict`` wrote.
+
+    Raises:
+        ArchitectureError: it is not such a record.
+    """
+    try:
+        return _from_record(record)
+    except (KeyError, TypeError, ValueError, AttributeError) as problem:
+        raise ArchitectureError(f"{where}: not the record of a network ({problem!r})") from problem
+
+
+def _from_record(record: Any) -> Architecture:
+    layers = (
+        {**layer, **{key: tuple(layer[key]) for key in ("inputs", "input_shape", "output_shape")}}
+        for layer in record["layers"]
+    )
+    return Architecture(
+        resolution=int(record["resolution"]),
+        classes=int(record["classes"]),
+        activation=str(record["activation"]),
+        stem_filters=int(record["stem_filters"]),
+        blocks=tuple(parse_block(text) for text in record["blocks"]),
+        head_filters=int(record["head_filters"]),
+        layers=tuple(Layer(**layer) for layer in layers),
+    )
+
+
+def build_architecture(
+    baseline: Baseline,
+    *,
+    width: float,
+    depth: float,
+    resolution: int,
+    classes: int,
+    rounding: str = "nearest",
+) -> Architecture:
+    """Scales a baseline's stages and lays out its layers.
+
+    Args:
+        baseline: the network to scale.
+        width: multiplier of channel counts.
+        depth: multiplier of repeats.
+        resolution: side of the square input in pixels.
+        classes: number of outputs.
+        rounding: ``nearest`` or ``reference``, see ``rounding``.
+
+    Raises:
+        ArchitectureError: a stage would vanish.
+    """
+    fixed = baseline.fix_stem_head
+    stem = baseline.stem_filters if fixed else _filters(baseline, baseline.stem_filters, width)
+    head = baseline.head_filters if fixed else _filters(baseline, baseline.head_filters, width)
+    blocks = tuple(
+        _scaled_block(baseline, index, width=width, depth=depth, rounding=rounding)
+        for index in range(len(baseline.blocks))
+    )
+    frame = Architecture(resolution, classes, baseline.activation, stem, blocks, head, ())
+    return replace(frame, layers=tuple(_layers(frame)))
+
+
+def _filters(baseline: Baseline, filters: int, width: float) -> int:
+    return round_filters(filters, width, baseline.depth_divisor)
+
+
+def _scaled_block(
+    baseline: Baseline, index: int, *, width: float, depth: float, rounding: str
+) -> BlockArgs:
+    block = baseline.blocks[index]
+    ends = index in (0, len(baseline.blocks) - 1)
+    repeats = block.num_repeat
+    if not (baseline.fix_stem_head and ends):
+        repeats = round_repeats(repeats, depth, rounding)
+    return replace(
+        block,
+        num_repeat=repeats,
+        input_filters=_filters(baseline, block.input_filters, width),
+        output_filters=_filters(baseline, block.output_filters, width),
+    )
+
+
+def _layers(net: Architecture) -> Iterator[Layer]:
+    shape: Shape = (net.resolution, net.resolution, 3)
+    image = Layer(INPUT, INPUT, (), shape, shape)
+    last = _conv("stem_conv", image, net.stem_filters, kernel=STEM_KERNEL, stride=STEM_STRIDE,
+                 activation=net.activation)  # fmt: skip
+    yield last
+    for stage, block in enumerate(net.blocks):
+        for index in range(block.num_repeat):
+            for layer in _block(f"block{stage}_{index}", last, block, index, net.activation):
+                yield layer
+            last = layer
+    last = _conv("head_conv", last, net.head_filters, activation=net.activation)
+    yield last
+    yield from _classifier(last, net.classes)
+
+
+def _block(
+    name: str, source: Layer, block: BlockArgs, index: int, activation: str
+) -> Iterator[Layer]:
+    first = index == 0
+    stride = block.stride if first else 1
+    # Quirk: the first block expands from the declared width, not from its real input.
+    expanded = (block.input_filters if first else block.output_filters) * block.expand_ratio
+    last = source
+    if block.fused:
+        last = _conv(f"{name}_expand", last, expanded, kernel=block.kernel_size, stride=stride,
+                     activation=activation)  # fmt: skip
+        yield last
+    else:
+        if block.expand_ratio != 1:
+            last = _conv(f"{name}_expand", last, expanded, activation=activation)
+            yield last
+        last = _depthwise(f"{name}_depthwise", last, block.kernel_size, stride, activation)
+        yield last
+    last = _conv(f"{name}_project", last, block.output_filters)
+    yield last
+    # Quirks: `noskip` holds for every block of its stage; otherwise the real shapes decide.
+    if block.id_skip and source.output_shape == last.output_shape:
+        yield Layer(f"{name}_add", "add", (source.name, last.name), last.output_shape,
+                    last.output_shape)  # fmt: skip
+
+
+def _conv(
+    name: str,
+    source: Layer,
+    filters: int,
+    *,
+    kernel: int = 1,
+    stride: int = 1,
+    activation: str = "none",
+) -> Layer:
+    height, width, channels = source.output_shape
+    return Layer(
+        name=name,
+        operation="conv",
+        inputs=(source.name,),
+        input_shape=source.output_shape,
+        output_shape=(-(-height // stride), -(-width // stride), filters),  # padding 'same'
+        kernel=kernel,
+        stride=stride,
+        weights=kernel * kernel * channels * filters,
+        biases=filters,
+        activation=activation,
+    )
+
+
+def _depthwise(name: str, source: Layer, kernel: int, stride: int, activation: str) -> Layer:
+    height, width, channels = source.output_shape
+    return Layer(
+        name=name,
+        operation="depthwise",
+        inputs=(source.name,),
+        input_shape=source.output_shape,
+        output_shape=(-(-height // stride), -(-width // stride), channels),
+        kernel=kernel,
+        stride=stride,
+        weights=kernel * kernel * channels,
+        biases=channels,
+        activation=activation,
+    )
+
+
+def _classifier(source: Layer, classes: int) -> Iterator[Layer]:
+    height, _, channels = source.output_shape
+    pooled, outputs = (1, 1, channels), (1, 1, classes)
+    yield Layer("pool", "average_pool", (source.name,), source.output_shape, pooled,
+                kernel=height, stride=height)  # fmt: skip
+    yield Layer("classifier", "dense", ("pool",), pooled, outputs,
+                weights=channels * classes, biases=classes)  # fmt: skip
+    yield Layer("softmax", "softmax", ("classifier",), outputs, outputs)

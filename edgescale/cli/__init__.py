@@ -1,0 +1,97 @@
+"""The command line: one file per verb, loaded only when the verb is used.
+
+Known errors become one line on stderr and the error's exit code; a traceback appears only with
+``-vv``. Results go to stdout, everything else to stderr.
+"""
+
+import logging
+import sys
+from importlib import import_module
+
+import click
+
+from edgescale import __version__
+from edgescale.errors import EdgescaleError
+
+# verb: (module, what it does). The help text is here so that `--help` imports no verb.
+VERBS = {
+    "plan": ("edgescale.cli.plan", "Show what scaling gives: a phi ladder without training."),
+    "build": ("edgescale.cli.build", "Build a family from a recipe."),
+    "import": ("edgescale.cli.import_models", "Make a family of existing .tflite models."),
+    "inspect": ("edgescale.cli.inspect", "Show what a family or a .tflite file holds."),
+    "devices": ("edgescale.cli.devices", "Show what this machine can do."),
+    "profile": ("edgescale.cli.profile", "Measure a family on this machine."),
+    "select": ("edgescale.cli.select", "Choose the largest variant that fits a budget."),
+    "classify": ("edgescale.cli.classify", "Classify a camera, a video or a folder of images."),
+    "demo": ("edgescale.cli.demo", "Build two families and run them here, from start to end."),
+}
+
+
+class LazyVerbs(click.Group):
+    """A group that imports a verb's module when the verb is called, and not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Returns the verbs in the order of the work."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Imports and returns one verb's command."""
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = import_module(VERBS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the verbs with their one-line help, importing none of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, text) for verb, (_, text) in VERBS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Adds the nearest verb to the message for an unknown one."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            from edgescale.family.fields import did_you_mean
+
+            raise click.UsageError(
+                f"No such command '{args[0]}'{did_you_mean(args[0], VERBS)}", ctx
+            ) from None
+
+
+@click.group(cls=LazyVerbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="edgescale")
+@click.option("-v", "--verbose", count=True, help="Log more (-v), with tracebacks (-vv).")
+@click.option("-q", "--quiet", is_flag=True, help="Log errors only.")
+def edgescale(verbose: int, quiet: bool) -> None:
+    """Build one model family, run the largest member each edge device can afford.
+
+    \b
+    Environment:
+      EDGESCALE_DEVICES    folder of the device profiles
+      EDGESCALE_TEST_DATA  folder of test images and models (tests and tools only)
+    """
+    level = logging.ERROR if quiet else logging.DEBUG if verbose > 1 else logging.INFO
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    logging.getLogger("edgescale").setLevel(level)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line and exits: 0 ok, 1 known error, 2 usage, 3 nothing fits, 130 Ctrl-C."""
+    try:
+        status = edgescale.main(arguments, prog_name="edgescale", standalone_mode=False)
+    except click.ClickException as problem:
+        problem.show()
+        sys.exit(problem.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader went away, as `| head` does; nothing more to say
+        sys.exit(0)
+    except EdgescaleError as problem:
+        logging.getLogger(__name__).debug("traceback", exc_info=True)
+        click.echo(f"error: {problem}", err=True)
+        sys.exit(problem.exit_code)
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,30 @@
+"""What every verb prints with: one aligned table, one JSON object."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Aligns rows under headings; the first column is text, the others lean to the right."""
+    lines = [list(headings), *[list(row) for row in rows]]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def json_object(record: dict[str, Any]) -> None:
+    """Prints one JSON object on stdout."""
+    click.echo(json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def printable(text: str) -> str:
+    """Replaces control characters, so that a foreign label cannot steer the terminal."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -1,0 +1,132 @@
+"""Every error a user can meet, with the exit code it ends in.
+
+A message says what is wrong, what was needed and what to do, in one sentence. Errors of foreign
+libraries become one of these in the one file that touches the library.
+
+    EdgescaleError                 exit 1
+      RecipeError                  wrong recipe.toml
+      ArchitectureError            bad block string, impossible scaling
+      BuildError                   a stage of the builder failed
+        DataError                  images or labels that cannot be used
+        WeightsError               published weights missing or not as expected
+        BuildLocked                another build works on this family
+      FamilyError
+        ManifestError              unreadable, wrong schema, a path that leaves the family
+        ArtifactError              a file missing, of the wrong size or the wrong sha256
+        ModelFileError             not a usable .tflite file
+      DeviceError
+        RuntimeMissing             no usable TFLite interpreter
+        EdgeTpuRuntimeMissing      the Edge TPU library cannot be loaded
+        EdgeTpuNotFound            the library is there, the device is not
+        NotForThisDevice           a compiled model on the CPU, or a CPU model on the Edge TPU
+        WorkerDied                 the process that owns the interpreter ended
+        ProfileError               a profile that cannot be used
+      NothingFits                  exit 3: no variant fits the budget
+      StreamError
+        SourceNotFound             no such file, folder or camera
+        SourceLost                 it was there and ended badly
+        SinkFailed                 an output cannot be written
+"""
+
+from typing import Any
+
+
+class EdgescaleError(Exception):
+    """Root of all known errors; the message is one sentence for the user."""
+
+    exit_code = 1
+
+
+class RecipeError(EdgescaleError):
+    """A recipe that cannot be built."""
+
+
+class ArchitectureError(EdgescaleError):
+    """A block string, baseline or scaling that describes no network."""
+
+
+class BuildError(EdgescaleError):
+    """A stage of the builder failed."""
+
+
+class DataError(BuildError):
+    """Images or labels that cannot be used."""
+
+
+class WeightsError(BuildError):
+    """Published weights that are missing or not what they should be."""
+
+
+class BuildLocked(BuildError):
+    """Another build works on the same family."""
+
+
+class FamilyError(EdgescaleError):
+    """A family that cannot be used."""
+
+
+class ManifestError(FamilyError):
+    """A manifest that cannot be read or must not be trusted."""
+
+
+class ArtifactError(FamilyError):
+    """A file of a family that is missing or not the one the manifest names."""
+
+
+class ModelFileError(FamilyError):
+    """A file that is not a usable TFLite model."""
+
+
+class DeviceError(EdgescaleError):
+    """This machine cannot do what was asked."""
+
+
+class RuntimeMissing(DeviceError):
+    """No TFLite interpreter works here."""
+
+
+class EdgeTpuRuntimeMissing(DeviceError):
+    """libedgetpu is missing or does not work with this runtime."""
+
+
+class EdgeTpuNotFound(DeviceError):
+    """libedgetpu loads but finds no such Edge TPU."""
+
+
+class NotForThisDevice(DeviceError):
+    """The model was made for another device."""
+
+
+class WorkerDied(DeviceError):
+    """The process that owns the interpreter ended or fell silent."""
+
+
+class ProfileError(DeviceError):
+    """A device profile that cannot be used."""
+
+
+class NothingFits(EdgescaleError):
+    """No variant fits the budget; ``rejections`` holds one explanation for each variant."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, rejections: tuple[Any, ...] = ()) -> None:
+        """Keeps the rejections, so that a caller can show all of them."""
+        super().__init__(message)
+        self.rejections = rejections
+
+
+class StreamError(EdgescaleError):
+    """A source or sink of the live path failed."""
+
+
+class SourceNotFound(StreamError):
+    """There is no such file, folder or camera."""
+
+
+class SourceLost(StreamError):
+    """A source that worked stopped working."""
+
+
+class SinkFailed(StreamError):
+    """An output cannot be written."""

@@ -1,0 +1,1 @@
+"""The contract between workstation and device: a manifest and the files it names."""

@@ -1,0 +1,1 @@
+"""Compound scaling: from a baseline and a phi to a variant."""

@@ -1,0 +1,158 @@
+"""From a baseline and a phi to a variant: scaled, rounded, trimmed and counted."""
+
+import math
+from dataclasses import dataclass, field
+
+from edgescale.architecture.baseline import Baseline, find_published
+from edgescale.architecture.cost import Cost, cost_of
+from edgescale.architecture.network import Architecture, build_architecture
+from edgescale.architecture.rounding import round_resolution
+from edgescale.errors import ArchitectureError
+from edgescale.scaling.coefficients import Coefficients, Multipliers
+from edgescale.scaling.resolution import trimmed
+
+LARGEST_PHI = 20.0  # MACs times a million; beyond it lies a typing error, not a network
+
+
+@dataclass(frozen=True)
+class ScalingRules:
+    """How phi becomes whole numbers.
+
+    ``resolution_step`` is the grid of input sizes in pixels; ``trim`` moves the resolution on that
+    grid to where the realised MACs come nearest to the promised ones.
+    """
+
+    coefficients: Coefficients = field(default_factory=Coefficients)
+    rounding: str = "nearest"
+    resolution_step: int = 8
+    trim: bool = True
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One member of a family before training.
+
+    ``macs_ratio`` is the realised MACs over the baseline's, ``asked_macs_ratio`` what the
+    coefficients promise. ``phi`` is None and ``dropout`` known for a published name only.
+    """
+
+    name: str
+    phi: float | None
+    depth_coefficient: float
+    width_coefficient: float
+    resolution: int
+    dropout: float | None
+    architecture: Architecture
+    cost: Cost
+    macs_ratio: float
+    asked_macs_ratio: float
+
+
+def variant_name(phi: float) -> str:
+    """Returns the name of a generated variant: ``phi-1``, ``phi0``, ``phi0.5``."""
+    return f"phi{phi + 0.0:g}"
+
+
+def scale(
+    baseline: Baseline, phi: float, *, classes: int = 1000, rules: ScalingRules | None = None
+) -> Variant:
+    """Scales a baseline to one phi.
+
+    Args:
+        baseline: the network to scale; phi 0 gives it back unchanged.
+        phi: the compound coefficient; negative for smaller networks.
+        classes: number of outputs.
+        rules: coefficients and rounding; the defaults are the paper's 1.2, 1.1, 1.15.
+
+    Raises:
+        ArchitectureError: a phi for which there is no network.
+    """
+    rules = rules or ScalingRules()
+    if not math.isfinite(phi) or abs(phi) > LARGEST_PHI:
+        raise ArchitectureError(f"phi {phi:g} is not between {-LARGEST_PHI:g} and {LARGEST_PHI:g}")
+    multipliers = rules.coefficients.multipliers(phi)
+
+    def network(resolution: int) -> Architecture:
+        return build_architecture(
+            baseline,
+            width=multipliers.width,
+            depth=multipliers.depth,
+            resolution=resolution,
+            classes=classes,
+            rounding=rules.rounding,
+        )
+
+    start = _resolution(baseline, phi, multipliers, rules)
+    try:
+        architecture = network(start)
+    except ArchitectureError as problem:
+        raise ArchitectureError(f"phi {phi:g} is too small for '{baseline.name}': {problem}"
+                                ) from problem  # fmt: skip
+    base_macs = _baseline_macs(baseline, classes)
+    if rules.trim and phi != 0:
+        target = base_macs * multipliers.macs_ratio
+        architecture = trimmed(architecture, network, target_macs=target,
+                               step=rules.resolution_step)  # fmt: skip
+    cost = cost_of(architecture)
+    return Variant(
+        name=variant_name(phi),
+        phi=phi,
+        depth_coefficient=multipliers.depth,
+        width_coefficient=multipliers.width,
+        resolution=architecture.resolution,
+        dropout=None,
+        architecture=architecture,
+        cost=cost,
+        macs_ratio=cost.macs / base_macs,
+        asked_macs_ratio=multipliers.macs_ratio,
+    )
+
+
+def published(baseline: Baseline, name: str, *, classes: int = 1000) -> Variant:
+    """Returns a published member (``s``, ``m``, ``l``; ``lite0`` to ``lite4``), unchanged.
+
+    Raises:
+        ArchitectureError: the baseline has no such member.
+    """
+    member = find_published(baseline, name)
+    architecture = build_architecture(
+        baseline,
+        width=member.width_coefficient,
+        depth=member.depth_coefficient,
+        resolution=member.resolution,
+        classes=classes,
+        rounding="reference",
+    )
+    asked = Multipliers(
+        member.depth_coefficient,
+        member.width_coefficient,
+        member.resolution / baseline.resolution,
+    )
+    cost = cost_of(architecture)
+    return Variant(
+        name=name,
+        phi=None,
+        depth_coefficient=member.depth_coefficient,
+        width_coefficient=member.width_coefficient,
+        resolution=member.resolution,
+        dropout=member.dropout,
+        architecture=architecture,
+        cost=cost,
+        macs_ratio=cost.macs / _baseline_macs(baseline, classes),
+        asked_macs_ratio=asked.macs_ratio,
+    )
+
+
+def _resolution(
+    baseline: Baseline, phi: float, multipliers: Multipliers, rules: ScalingRules
+) -> int:
+    if phi == 0:
+        return baseline.resolution  # the baseline itself, even off the grid
+    return round_resolution(baseline.resolution * multipliers.resolution, rules.resolution_step)
+
+
+def _baseline_macs(baseline: Baseline, classes: int) -> int:
+    unscaled = build_architecture(
+        baseline, width=1, depth=1, resolution=baseline.resolution, classes=classes
+    )
+    return sum(layer.macs for layer in unscaled.layers)
