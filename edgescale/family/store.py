@@ -60,13 +60,18 @@ class Family:
                 f"{path}: the manifest names this file, but it is missing; copy"
                 " the whole family again"
             )
-        size_bytes = path.stat().st_size
+        try:
+            size_bytes, sha256 = path.stat().st_size, sha256_of(path)
+        except OSError as problem:
+            raise ArtifactError(
+                f"{path}: cannot be read ({problem.strerror}); check who may read it"
+            ) from problem
         if size_bytes != artifact.size_bytes:
             raise ArtifactError(
                 f"{path}: {size_bytes} bytes, but the manifest says"
                 f" {artifact.size_bytes}; copy the family again"
             )
-        if sha256_of(path) != artifact.sha256:
+        if sha256 != artifact.sha256:
             raise ArtifactError(
                 f"{path}: its sha256 is not the one in the manifest; the file was"
                 " changed or damaged, copy the family again"
@@ -151,7 +156,15 @@ def inside(folder: Path, relative: str) -> Path:
         )
     path = folder / relative
     root = folder.resolve()
-    if root not in path.resolve().parents:
+    try:
+        resolved = path.resolve()
+        resolved.is_file()
+    except (OSError, RuntimeError) as problem:  # a circle of links, a name too long
+        raise ManifestError(
+            f"{folder / MANIFEST_FILE}: the path '{relative[:100]}' cannot be followed; copy the"
+            " whole family again"
+        ) from problem
+    if root not in resolved.parents:
         raise ManifestError(
             f"{folder / MANIFEST_FILE}: '{relative}' is a link that leaves the"
             " family; only files inside it are allowed"
