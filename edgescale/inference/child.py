@@ -1,0 +1,77 @@
+"""Child processes of this package: how they are started, measured and ended, and shared memory.
+
+The child has the same interpreter and search path.
+
+Not ``multiprocessing``: its spawn re-imports the user's script, which then needs a ``__main__``
+guard. Not ``python -m``: that puts the working folder first on the search path, where any file
+named like a module would be taken for it.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+_BOOT = (
+    "import sys; sys.path[:] = sys.argv[1].split('\\n'); import json;"
+    " from importlib import import_module;"
+    " import_module(sys.argv[2]).main(json.loads(sys.argv[3]))"
+)
+
+
+def python_command(module: str, settings: dict[str, Any]) -> list[str]:
+    """Returns the command line that runs ``main(settings)`` of a module in a new interpreter."""
+    return [sys.executable, "-c", _BOOT, "\n".join(sys.path), module, json.dumps(settings)]
+
+
+def ended_by(returncode: int) -> str:
+    """Says how a process ended: ``SIGSEGV (Segmentation fault)``, or ``exit status 1``."""
+    if returncode >= 0:
+        return f"exit status {returncode}"
+    try:
+        number = signal.Signals(-returncode)
+    except ValueError:
+        return f"signal {-returncode}"
+    return f"{number.name} ({signal.strsignal(number)})"
+
+
+def end_process(child: "subprocess.Popen[bytes]", patience_s: float) -> None:
+    """Waits for a child that was told to leave, then terminates it, then kills it."""
+    for number in (None, signal.SIGTERM, signal.SIGKILL):
+        if number is not None:
+            child.send_signal(number)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(patience_s)
+            return
+    child.wait()  # killed: it only has to be reaped
+
+
+def peak_rss_bytes(pid: int) -> int:
+    """Returns the largest resident memory of a process so far.
+
+    Not ``ru_maxrss``: that of a child starts at what its parent had before exec. Where the system
+    keeps no peak of the program itself (not Linux), the present size is what there is.
+    """
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    import psutil
+
+    return int(psutil.Process(pid).memory_info().rss)
+
+
+def anonymous_file(size_bytes: int) -> int:
+    """Returns a descriptor of memory without a name: memfd, or an unlinked temporary file."""
+    if hasattr(os, "memfd_create"):
+        memory = os.memfd_create("edgescale-pictures")
+    else:
+        memory, name = tempfile.mkstemp(prefix="edgescale-")
+        Path(name).unlink()
+    os.ftruncate(memory, size_bytes)
+    return memory

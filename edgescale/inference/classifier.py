@@ -1,0 +1,282 @@
+"""One model on one prepared picture, in this process, and the top-k of what it answers.
+
+The only file that builds and runs TFLite interpreters. The worker process uses it; so may whoever
+accepts that a bad model or driver can end the process.
+"""
+
+import mmap
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgescale.errors import (
+    DeviceError,
+    EdgeTpuNotFound,
+    EdgeTpuRuntimeMissing,
+    ModelFileError,
+    NotForThisDevice,
+)
+from edgescale.inference.delegate import (
+    check_device,
+    load_edgetpu_delegate,
+    make_pycoral_interpreter,
+    pycoral_report,
+)
+from edgescale.inference.runtime import choose_runtime
+from edgescale.inference.scores import top_k
+
+COMPILED_MARK = b"edgetpu-custom-op"
+BACKGROUND = "background"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One of the top k: index into the family's labels, its label, and a score of 0 to 1.
+
+    The background output that stands before the first label has class id -1.
+    """
+
+    class_id: int
+    label: str
+    score: float
+
+
+@dataclass(frozen=True)
+class TensorFacts:
+    """An interpreter's input or output; ``scale`` is 0 where it is not quantised."""
+
+    index: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    scale: float
+    zero_point: int
+
+
+class Classifier:
+    """Owns one interpreter.
+
+    Args:
+        model_path: a ``.tflite`` file with one picture in and one row of scores out.
+        runtime: name of the runtime, or None for the first that works.
+        device: ``cpu``, or an Edge TPU (``usb``, ``pci:0``; ``auto`` takes the first one).
+        threads: CPU threads of the interpreter.
+        edgetpu_library: the libedgetpu to load, or None for the system's.
+
+    Raises:
+        RuntimeMissing: no interpreter works here.
+        EdgeTpuRuntimeMissing, EdgeTpuNotFound: the Edge TPU asked for cannot be used.
+        NotForThisDevice: a compiled model on the CPU, or a CPU model on the Edge TPU.
+        ModelFileError: not a model, or one that is no classifier.
+    """
+
+    def __init__(
+        self,
+        model_path: Path,
+        *,
+        runtime: str | None = None,
+        device: str = "cpu",
+        threads: int = 1,
+        edgetpu_library: str | None = None,
+    ) -> None:
+        check_device(device)
+        started = time.perf_counter()
+        self.model_path = model_path
+        check_made_for(model_path, device)
+        if device == "cpu":
+            self._on_cpu(runtime, threads)
+        elif runtime is None and edgetpu_library is None and pycoral_report().google:
+            self.runtime_name, self.runtime_version = "pycoral", pycoral_report().version or "?"
+            self._interpreter = make_pycoral_interpreter(model_path, device)
+        else:
+            self._on_edge_tpu(runtime, device, threads, edgetpu_library)
+        self._allocate()
+        self.input = self._only("input", self._interpreter.get_input_details())
+        self.output = self._only("output", self._interpreter.get_output_details())
+        self._check_shapes()
+        self.load_ms = 1000 * (time.perf_counter() - started)
+
+    def invoke(self, picture: NDArray[Any]) -> NDArray[Any]:
+        """Runs the model on a prepared picture.
+
+        Args:
+            picture: (height, width, 3) of the input's dtype.
+
+        Returns:
+            The raw scores, (outputs,) of the output's dtype, as a copy.
+
+        Raises:
+            DeviceError: the runtime refused; the message is its own.
+        """
+        try:
+            self._interpreter.set_tensor(self.input.index, picture[np.newaxis])
+            self._interpreter.invoke()
+            scores: NDArray[Any] = self._interpreter.get_tensor(self.output.index).reshape(-1)
+        except (RuntimeError, ValueError) as problem:
+            raise DeviceError(
+                f"{self.model_path}: inference failed ({_first_line(problem)}); check the device"
+                " and the model"
+            ) from problem
+        return scores
+
+    def _on_cpu(self, runtime: str | None, threads: int) -> None:
+        chosen = choose_runtime(runtime)
+        self.runtime_name, self.runtime_version = chosen.name, chosen.version
+        self._interpreter = self._made(chosen.interpreter_class, num_threads=threads)
+
+    def _on_edge_tpu(
+        self, runtime: str | None, device: str, threads: int, library: str | None
+    ) -> None:
+        chosen = choose_runtime(runtime)
+        self.runtime_name, self.runtime_version = chosen.name, chosen.version
+        delegate = load_edgetpu_delegate(chosen, device, library)
+        self._interpreter = self._made(
+            chosen.interpreter_class, num_threads=threads, experimental_delegates=[delegate]
+        )
+
+    def _made(self, interpreter_class: Any, **settings: Any) -> Any:
+        try:
+            return interpreter_class(model_path=str(self.model_path), **settings)
+        except (ValueError, RuntimeError) as problem:
+            raise ModelFileError(
+                f"{self.model_path}: {self.runtime_name} {self.runtime_version} cannot read this"
+                f" model ({_first_line(problem)}); copy or convert it again"
+            ) from problem
+
+    def _allocate(self) -> None:
+        try:
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as problem:
+            if COMPILED_MARK.decode() in str(problem):
+                raise _not_for_cpu(self.model_path) from problem
+            raise ModelFileError(
+                f"{self.model_path}: {self.runtime_name} {self.runtime_version} cannot run this"
+                f" model ({_first_line(problem)}); convert it again or use another runtime"
+            ) from problem
+
+    def _only(self, what: str, details: list[dict[str, Any]]) -> TensorFacts:
+        if len(details) != 1:
+            raise ModelFileError(
+                f"{self.model_path}: {len(details)} {what}s; an image classifier has one"
+            )
+        scale, zero_point = details[0]["quantization"]
+        return TensorFacts(
+            index=int(details[0]["index"]),
+            shape=tuple(int(size) for size in details[0]["shape"]),
+            dtype=np.dtype(details[0]["dtype"]),
+            scale=float(scale),
+            zero_point=int(zero_point),
+        )
+
+    def _check_shapes(self) -> None:
+        shape = self.input.shape
+        if len(shape) != 4 or shape[0] != 1 or shape[3] != 3:
+            raise ModelFileError(
+                f"{self.model_path}: input of shape {list(shape)}; an image classifier has"
+                " [1, height, width, 3]"
+            )
+
+
+def check_made_for(model_path: Path, device: str) -> None:
+    """Refuses a compiled model on the CPU and a CPU model on an Edge TPU, by the file's content.
+
+    Raises:
+        NotForThisDevice: model and device do not fit.
+        ModelFileError: the file cannot be read.
+    """
+    compiled = is_compiled(model_path)
+    if compiled and device == "cpu":
+        raise _not_for_cpu(model_path)
+    if not compiled and device != "cpu":
+        raise NotForThisDevice(
+            f"{model_path}: not compiled for the Edge TPU, so '{device}' cannot run it; compile it"
+            " with edgetpu_compiler, or use --device cpu"
+        )
+
+
+def is_compiled(model_path: Path) -> bool:
+    """Says whether a model holds the Edge TPU's custom operator, whatever its name.
+
+    Raises:
+        ModelFileError: the file is missing or empty.
+    """
+    try:
+        with (
+            model_path.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+        ):
+            return content.find(COMPILED_MARK) >= 0
+    except (OSError, ValueError) as problem:  # ValueError: an empty file cannot be mapped
+        raise ModelFileError(
+            f"{model_path}: cannot be read ({problem}); give a .tflite file"
+        ) from problem
+
+
+def predictions(
+    class_ids: tuple[int, ...], scores: tuple[float, ...], labels: tuple[str, ...]
+) -> tuple[Prediction, ...]:
+    """Puts labels to class ids; -1 is the background."""
+    return tuple(
+        Prediction(class_id, labels[class_id] if class_id >= 0 else BACKGROUND, score)
+        for class_id, score in zip(class_ids, scores, strict=True)
+    )
+
+
+def open_variant(
+    model: Path,
+    compiled: Path | None,
+    *,
+    device: str,
+    runtime: str | None,
+    threads: int,
+    edgetpu_library: str | None,
+) -> tuple[Classifier, str, str]:
+    """Opens a variant's model on a device.
+
+    Args:
+        model: the CPU model.
+        compiled: its twin for the Edge TPU, where there is one.
+        device: as in ``Classifier``; ``auto`` is the Edge TPU where there is a compiled model and
+            a device for it, else the CPU.
+        runtime: as in ``Classifier``.
+        threads: as in ``Classifier``.
+        edgetpu_library: as in ``Classifier``.
+
+    Returns:
+        The classifier, the device it runs on, and why it is not the Edge TPU (else empty).
+    """
+    settings: dict[str, Any] = {
+        "runtime": runtime, "threads": threads, "edgetpu_library": edgetpu_library
+    }  # fmt: skip
+    if device != "auto":
+        chosen = model if device == "cpu" or compiled is None else compiled
+        return Classifier(chosen, device=device, **settings), device, ""
+    if compiled is None:
+        return Classifier(model, **settings), "cpu", "this variant is not compiled for it"
+    try:
+        return Classifier(compiled, device="auto", **settings), "auto", ""
+    except (EdgeTpuNotFound, EdgeTpuRuntimeMissing) as problem:
+        return Classifier(model, **settings), "cpu", str(problem)
+
+
+def class_scores(
+    classifier: Classifier, raw: NDArray[Any], *, kind: str, label_offset: int, k: int
+) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Returns class ids (label offset taken off, background -1) and scores of the k largest."""
+    facts = classifier.output
+    best, scores = top_k(raw, k, kind=kind, scale=facts.scale, zero_point=facts.zero_point)
+    return tuple(np.maximum(best - label_offset, -1).tolist()), tuple(scores.tolist())
+
+
+def _not_for_cpu(model_path: Path) -> NotForThisDevice:
+    return NotForThisDevice(
+        f"{model_path}: compiled for the Edge TPU (it holds {COMPILED_MARK.decode()}), so the CPU"
+        " cannot run it; use --device auto or usb, or the model it was compiled from"
+    )
+
+
+def _first_line(problem: Exception) -> str:
+    return str(problem).strip().partition("\n")[0][:200]

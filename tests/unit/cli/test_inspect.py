@@ -1,0 +1,77 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from edgescale.cli.inspect import command
+from edgescale.errors import ModelFileError
+from edgescale.family.store import save_manifest
+from edgescale.inference.runtime import PROBE_MODEL
+from tests.tiny_models import Tiny, tiny_family, tiny_model, tiny_record
+
+
+def shown(*arguments: object) -> str:
+    run = CliRunner().invoke(command, [str(argument) for argument in arguments])
+    assert run.exit_code == 0, run.output
+    return run.stdout
+
+
+def test_shows_a_family_as_a_table(tmp_path: Path) -> None:
+    tiny_family(tmp_path, tiny_record(tmp_path, "a"), tiny_record(tmp_path, "b", twin=True))
+    text = shown(tmp_path)
+    assert text.startswith("colours: imported, 2 variants, 3 labels (red; green; blue)")
+    first, second = (line.split() for line in text.splitlines() if line.startswith(("a ", "b ")))
+    assert first[:3] == ["a", "-", "4x4"]
+    assert first[-1] == "no"
+    assert second[-1] == "MiB"
+    assert "a: no accuracy (not evaluated in this test)" in text
+
+
+def test_labels_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    family = tiny_family(tmp_path)
+    save_manifest(tmp_path, replace(family.manifest, labels=("\x1b[31mred", "a\nb", "blue")))
+    text = shown(tmp_path)
+    assert "\x1b" not in text
+    assert "\N{REPLACEMENT CHARACTER}[31mred; a\N{REPLACEMENT CHARACTER}b" in text
+
+
+def test_shows_a_family_as_json(tmp_path: Path) -> None:
+    family = tiny_family(tmp_path)
+    record = json.loads(shown(tmp_path, "--json"))
+    assert record["folder"] == str(tmp_path)
+    assert record["variants"][0]["macs"] == family.manifest.variants[0].macs
+    assert record["labels"] == ["red", "green", "blue"]
+
+
+def test_shows_a_model_file(tmp_path: Path) -> None:
+    path = tmp_path / "model.tflite"
+    path.write_bytes(tiny_model(Tiny(per_channel=True)))
+    text = shown(path)
+    assert "compiled for the Edge TPU  no" in text
+    assert "image uint8 1x4x4x3, scale 0.0078125, zero point 0" in text
+    assert [line.split() for line in text.splitlines()[-2:]] == [
+        ["FULLY_CONNECTED", "1", "1"], ["SOFTMAX", "1", "1"]
+    ]  # fmt: skip
+    assert "per-channel dense weights" in text
+    record = json.loads(shown(path, "--json"))
+    assert (record["macs"], record["compiled"]) == (144, False)
+    assert record["inputs"][0]["shape"] == [1, 4, 4, 3]
+    assert record["operators"][0] == {"name": "FULLY_CONNECTED", "version": 1, "count": 1}
+
+
+def test_lists_layers_when_asked() -> None:
+    text = shown(PROBE_MODEL, "--layers")
+    assert [line.split()[0] for line in text.splitlines()[-2:]] == ["conv_0", "add_1"]
+
+
+def test_says_that_a_compiled_model_hides_its_costs(tmp_path: Path) -> None:
+    path = tmp_path / "model.tflite"
+    path.write_bytes(tiny_model(Tiny(compiled=True)))
+    assert "yes (its weights and MACs are inside" in shown(path)
+    assert json.loads(shown(path, "--json"))["compiled"] is True
+
+
+def test_a_file_that_is_no_model_is_our_error(tmp_path: Path) -> None:
+    run = CliRunner().invoke(command, [str(tmp_path / "absent.tflite")])
+    assert isinstance(run.exception, ModelFileError)
