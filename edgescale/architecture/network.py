@@ -204,19 +204,9 @@ def _conv(
 
 
 def _depthwise(name: str, source: Layer, kernel: int, stride: int, activation: str) -> Layer:
-    height, width, channels = source.output_shape
-    return Layer(
-        name=name,
-        operation="depthwise",
-        inputs=(source.name,),
-        input_shape=source.output_shape,
-        output_shape=(-(-height // stride), -(-width // stride), channels),
-        kernel=kernel,
-        stride=stride,
-        weights=kernel * kernel * channels,
-        biases=channels,
-        activation=activation,
-    )
+    channels = source.output_shape[2]
+    full = _conv(name, source, channels, kernel=kernel, stride=stride, activation=activation)
+    return replace(full, operation="depthwise", weights=kernel * kernel * channels)
 
 
 def _classifier(source: Layer, classes: int) -> Iterator[Layer]:
