@@ -1,0 +1,165 @@
+"""Where profiles lie on this machine, and whether the stored one may still be believed.
+
+A profile belongs to the machine, so it is never written into the package or a family. Its file name
+carries a hash of all that makes it valid, so that profiles of other runtimes stay beside it.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import edgescale
+from edgescale.device.profile import DeviceProfile, parse_time, read_profile
+from edgescale.errors import ProfileError
+from edgescale.family.store import Family, replacing, write_json
+
+ENVIRONMENT = "EDGESCALE_DEVICES"
+FRESH_FOR = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """All that makes a profile valid: what would be measured now, and where."""
+
+    machine: tuple[str, ...]
+    device: str
+    runtime: str
+    runtime_version: str
+    threads: int
+    models: tuple[tuple[str, str], ...]  # sorted (variant, sha256 of the file it would run)
+    edgescale_version: str = edgescale.__version__
+
+
+def profiles_folder(asked: Path | None, family: Family) -> Path:
+    """Returns where profiles lie: as asked, ``EDGESCALE_DEVICES``, or the user's state folder.
+
+    Raises:
+        ProfileError: the place is inside the family or the package.
+    """
+    asked = profiles_place(asked)
+    package = Path(edgescale.__file__).resolve().parent
+    for place, name in ((family.folder.resolve(), "the family"), (package, "the package")):
+        if place in (asked.resolve(), *asked.resolve().parents):
+            raise ProfileError(
+                f"{asked}: is inside {name}, which profiles must not change; give another folder"
+                f" with --profiles or {ENVIRONMENT}"
+            )
+    return asked
+
+
+def profiles_place(asked: Path | None) -> Path:
+    """Returns the folder as asked, else ``EDGESCALE_DEVICES``, else the user's state folder."""
+    named = os.environ.get(ENVIRONMENT)
+    return asked or (Path(named) if named else _state_folder())
+
+
+def profile_path(folder: Path, family: str, conditions: Conditions) -> Path:
+    """Returns the file of the profile measured under these conditions."""
+    facts = [
+        list(conditions.machine),
+        conditions.device,
+        conditions.runtime,
+        conditions.runtime_version,
+        conditions.threads,
+        [list(model) for model in conditions.models],
+        conditions.edgescale_version,
+    ]
+    digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    return folder / f"{family}-{digest[:12]}.json"
+
+
+def conditions_of(profile: DeviceProfile) -> Conditions:
+    """Returns the conditions under which a profile was measured."""
+    return Conditions(
+        machine=profile.machine.fingerprint(),
+        device=profile.device,
+        runtime=profile.runtime,
+        runtime_version=profile.runtime_version,
+        threads=profile.threads,
+        models=tuple(sorted((entry.variant, entry.model_sha256) for entry in profile.variants)),
+        edgescale_version=profile.edgescale_version,
+    )
+
+
+def save_profile(folder: Path, profile: DeviceProfile) -> Path:
+    """Writes a profile atomically and returns its path.
+
+    Raises:
+        ArtifactError: the folder cannot be written.
+    """
+    path = profile_path(folder, profile.family, conditions_of(profile))
+    write_json(path, profile.to_dict())
+    return path
+
+
+def check_writable(folder: Path) -> None:
+    """Finds out before a long measurement whether its result can be kept.
+
+    Raises:
+        ArtifactError: the folder cannot be written.
+    """
+    probe = folder / ".writable"
+    with replacing(probe):
+        pass
+    probe.unlink(missing_ok=True)
+
+
+def find_fresh(
+    folder: Path, family: str, conditions: Conditions, *, now: datetime
+) -> DeviceProfile | str:
+    """Returns the stored profile, or the reason why there is none that may be believed."""
+    path = profile_path(folder, family, conditions)
+    if not path.is_file():
+        return _why_none(folder, family, conditions)
+    try:
+        profile = read_profile(path)
+    except ProfileError as problem:
+        return f"the stored one cannot be used ({problem})"
+    measured = parse_time(profile.time)
+    if conditions_of(profile) != conditions or measured is None:
+        return f"the stored one ({path}) was measured under other conditions"
+    if not timedelta(0) <= now - measured <= FRESH_FOR:
+        return f"the stored one is of {profile.time}, not of the last {FRESH_FOR.days} days"
+    return profile
+
+
+def _why_none(folder: Path, family: str, conditions: Conditions) -> str:
+    """Says what differs from the profile of this family that is nearest to the conditions."""
+    reasons = []
+    for path in sorted(folder.glob(f"{family}-*.json")) if folder.is_dir() else []:
+        try:
+            profile = read_profile(path)
+        except ProfileError:
+            continue
+        if profile.family == family:
+            reasons.append(_differences(conditions_of(profile), conditions))
+    if not reasons:
+        return f"no profile of '{family}' in {folder}"
+    return f"the stored ones are for {min(reasons, key=len)}"
+
+
+def _differences(stored: Conditions, wanted: Conditions) -> str:
+    checks = (
+        ("another machine", stored.machine != wanted.machine),
+        (f"device {stored.device}", stored.device != wanted.device),
+        (
+            f"runtime {stored.runtime} {stored.runtime_version}",
+            (stored.runtime, stored.runtime_version) != (wanted.runtime, wanted.runtime_version),
+        ),
+        (f"{stored.threads} threads", stored.threads != wanted.threads),
+        ("other models", stored.models != wanted.models),
+        (
+            f"edgescale {stored.edgescale_version}",
+            stored.edgescale_version != wanted.edgescale_version,
+        ),
+    )
+    return ", ".join(text for text, differs in checks if differs) or "the same conditions"
+
+
+def _state_folder() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_state_dir("edgescale")) / "devices"

@@ -1,0 +1,113 @@
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+import edgescale
+from edgescale.device.profile import DeviceProfile
+from edgescale.device.store import (
+    Conditions,
+    check_writable,
+    conditions_of,
+    find_fresh,
+    profile_path,
+    profiles_folder,
+    save_profile,
+)
+from edgescale.errors import ArtifactError, ProfileError
+from tests.fakes import fake_family, measured, profile_of
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
+
+
+def stored(tmp_path: Path) -> tuple[Path, DeviceProfile, Conditions]:
+    family = fake_family(tmp_path / "family", {"a": 1, "b": 2})
+    profile = profile_of(family, [measured(variant) for variant in family.manifest.variants])
+    folder = tmp_path / "profiles"
+    save_profile(folder, profile)
+    return folder, profile, conditions_of(profile)
+
+
+def test_finds_a_fresh_profile_again(tmp_path: Path) -> None:
+    folder, profile, conditions = stored(tmp_path)
+    assert find_fresh(folder, "fakes", conditions, now=NOON + timedelta(days=30)) == profile
+
+
+@pytest.mark.parametrize(
+    "age", [timedelta(days=30, seconds=1), timedelta(seconds=-1)], ids=["too old", "of tomorrow"]
+)
+def test_an_old_profile_is_measured_again(tmp_path: Path, age: timedelta) -> None:
+    folder, _, conditions = stored(tmp_path)
+    reason = find_fresh(folder, "fakes", conditions, now=NOON + age)
+    assert isinstance(reason, str)
+    assert "2026-01-31T12:00:00Z" in reason
+
+
+def test_says_which_condition_differs(tmp_path: Path) -> None:
+    folder, _, conditions = stored(tmp_path)
+    cases = {
+        "runtime ai_edge_litert 2.3.0": replace(conditions, runtime_version="2.4.0"),
+        "other models": replace(conditions, models=(("a", "0" * 64),)),
+        "another machine": replace(conditions, machine=("other",)),
+        "1 threads": replace(conditions, threads=2),
+        "device cpu": replace(conditions, device="usb"),
+        "edgescale 0.1.0": replace(conditions, edgescale_version="9"),
+    }
+    for said, wanted in cases.items():
+        reason = find_fresh(folder, "fakes", wanted, now=NOON)
+        assert isinstance(reason, str)
+        assert said in reason
+
+
+def test_an_empty_or_missing_folder_has_no_profile(tmp_path: Path) -> None:
+    _, _, conditions = stored(tmp_path)
+    reason = find_fresh(tmp_path / "nowhere", "fakes", conditions, now=NOON)
+    assert reason == f"no profile of 'fakes' in {tmp_path / 'nowhere'}"
+
+
+def test_a_corrupt_profile_is_a_reason_and_no_crash(tmp_path: Path) -> None:
+    folder, _, conditions = stored(tmp_path)
+    path = profile_path(folder, "fakes", conditions)
+    path.write_text('{"schema_version": 1,')
+    reason = find_fresh(folder, "fakes", conditions, now=NOON)
+    assert isinstance(reason, str)
+    assert "cannot be used" in reason
+    reason = find_fresh(folder, "fakes", replace(conditions, threads=7), now=NOON)
+    assert reason == f"no profile of 'fakes' in {folder}"
+
+
+def test_the_order_of_variants_does_not_matter(tmp_path: Path) -> None:
+    folder, profile, conditions = stored(tmp_path)
+    turned = replace(profile, variants=profile.variants[::-1])
+    assert profile_path(folder, "fakes", conditions_of(turned)) == profile_path(
+        folder, "fakes", conditions
+    )
+
+
+def test_the_folder_is_the_flag_else_the_environment_else_the_users_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family = fake_family(tmp_path / "family", {"a": 1})
+    monkeypatch.setenv("EDGESCALE_DEVICES", str(tmp_path / "named"))
+    assert profiles_folder(tmp_path / "flag", family) == tmp_path / "flag"
+    assert profiles_folder(None, family) == tmp_path / "named"
+    monkeypatch.delenv("EDGESCALE_DEVICES")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    assert profiles_folder(None, family) == tmp_path / "state" / "edgescale" / "devices"
+
+
+def test_profiles_never_go_into_the_family_or_the_package(tmp_path: Path) -> None:
+    family = fake_family(tmp_path / "family", {"a": 1})
+    package = Path(edgescale.__file__).parent
+    for place in (family.folder, family.folder / "x" / ".." / "profiles", package / "device"):
+        with pytest.raises(ProfileError, match="must not change"):
+            profiles_folder(place, family)
+
+
+def test_an_unwritable_folder_is_found_before_measuring(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ArtifactError, match="cannot be written"):
+        check_writable(tmp_path / "file" / "profiles")
+    check_writable(tmp_path / "new")
+    assert list((tmp_path / "new").iterdir()) == []

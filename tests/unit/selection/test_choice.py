@@ -1,0 +1,192 @@
+import json
+import tempfile
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgescale.device.profile import DeviceProfile, Measurement
+from edgescale.errors import NothingFits, ProfileError
+from edgescale.family.store import Family
+from edgescale.selection.budget import Budget
+from edgescale.selection.choice import select
+from tests.fakes import fake_family, measured, profile_of
+
+MIB = 2**20
+
+
+@cache
+def family() -> Family:
+    with tempfile.TemporaryDirectory() as folder:
+        return fake_family(Path(folder), {"s": 100_000_000, "m": 200_000_000, "l": 400_000_000})
+
+
+def profile(*figures: tuple[float, float, int]) -> DeviceProfile:
+    entries = [
+        measured(variant, p95_ms=p95_ms, fps=fps, memory_bytes=memory_bytes)
+        for variant, (p95_ms, fps, memory_bytes) in zip(
+            family().manifest.variants, figures, strict=True
+        )
+    ]
+    return profile_of(family(), entries)
+
+
+LADDER = ((10.0, 120.0, 60 * MIB), (20.0, 60.0, 70 * MIB), (40.0, 30.0, 90 * MIB))
+
+
+def test_without_a_budget_the_largest_that_was_measured_wins() -> None:
+    selection = select(family(), profile(*LADDER))
+    assert selection.chosen.name == "l"
+    assert [one.kind for one in selection.rejections] == ["smaller", "smaller"]
+    assert selection.rejections[0].text == "fits too, but has fewer MACs (100.00 M < 400.00 M)"
+
+
+@pytest.mark.parametrize(
+    ("budget", "chosen"),
+    [
+        pytest.param(Budget(latency_ms=40.0), "l", id="exactly the limit fits"),
+        pytest.param(Budget(latency_ms=39.9), "m", id="latency"),
+        pytest.param(Budget(min_fps=60.0), "m", id="exactly the rate fits"),
+        pytest.param(Budget(min_fps=61), "s", id="rate"),
+        pytest.param(Budget(memory_bytes=70 * MIB), "m", id="memory of both processes"),
+        pytest.param(Budget(latency_ms=25, memory_bytes=65 * MIB), "s", id="both"),
+    ],
+)
+def test_each_limit_counts(budget: Budget, chosen: str) -> None:
+    assert select(family(), profile(*LADDER), budget).chosen.name == chosen
+
+
+def test_a_rejection_says_which_limit_and_by_how_much() -> None:
+    budget = Budget(latency_ms=25.0, min_fps=40.0, memory_bytes=80 * MIB)
+    selection = select(family(), profile(*LADDER), budget)
+    assert selection.chosen.name == "m"
+    smaller, larger = selection.rejections
+    assert (smaller.variant, smaller.kind, larger.variant) == ("s", "smaller", "l")
+    assert larger.text == (
+        "p95 latency 40.0 ms > 25.0 ms: 15.0 ms (60.0 %) too slow;"
+        " 30.00 fps < 40.00 fps: 10.00 fps (25.0 %) too few;"
+        " memory 90.00 MiB > 80.00 MiB: 10.00 MiB (12.5 %) too much"
+    )
+    excess = larger.excesses[0]
+    assert (excess.measured, excess.allowed, excess.over, excess.over_percent) == (40, 25, 15, 60)
+
+
+def test_nothing_fits_carries_every_rejection_and_names_the_nearest_miss() -> None:
+    with pytest.raises(NothingFits, match=r"nearest miss is 's': p95 latency 10.0 ms") as caught:
+        select(family(), profile(*LADDER), Budget(latency_ms=9.0))
+    assert [one.variant for one in caught.value.rejections] == ["s", "m", "l"]
+    assert caught.value.exit_code == 3
+
+
+def test_the_nearest_miss_is_judged_by_its_worst_limit() -> None:
+    figures = ((11.0, 10.0, MIB), (15.0, 95.0, MIB), (40.0, 99.0, MIB))
+    with pytest.raises(NothingFits, match="nearest miss is 'm'"):
+        select(family(), profile(*figures), Budget(latency_ms=10.0, min_fps=100.0))
+
+
+def test_what_was_not_measured_is_rejected_with_its_reason() -> None:
+    full = profile(*LADDER)
+    failed = Measurement("l", full.variants[2].model_sha256, error="ended with SIGSEGV")
+    selection = select(family(), replace(full, variants=(*full.variants[:1], failed)))
+    assert selection.chosen.name == "s"
+    texts = {one.variant: one.text for one in selection.rejections}
+    assert texts["l"] == "could not be measured: ended with SIGSEGV"
+    assert texts["m"] == "could not be measured: it is not in the profile"
+
+
+def test_figures_of_another_model_file_are_not_believed() -> None:
+    full = profile(*LADDER)
+    other = replace(full.variants[2], model_sha256="0" * 64)
+    selection = select(family(), replace(full, variants=(*full.variants[:2], other)))
+    assert selection.chosen.name == "m"
+    assert "another model file" in selection.rejections[1].text
+
+
+def test_a_profile_of_another_family_is_refused() -> None:
+    with pytest.raises(ProfileError, match="of family 'other'"):
+        select(family(), replace(profile(*LADDER), family="other"))
+
+
+def test_of_equal_macs_the_faster_one_wins(tmp_path: Path) -> None:
+    twins = fake_family(tmp_path, {"slow": 5, "fast": 5})
+    slow, fast = twins.manifest.variants
+    both = profile_of(twins, [measured(slow, p95_ms=9), measured(fast, p95_ms=3)])
+    selection = select(twins, both)
+    assert selection.chosen.name == "fast"
+    assert "as many MACs" in selection.rejections[0].text
+
+
+def test_a_selection_goes_into_json() -> None:
+    record = select(family(), profile(*LADDER), Budget(latency_ms=25)).to_dict()
+    assert json.loads(json.dumps(record))["rejections"][1]["excesses"][0]["over"] == 15
+
+
+figures = st.tuples(
+    st.floats(1, 100).map(lambda value: round(value, 1)),
+    st.floats(1, 100).map(lambda value: round(value, 1)),
+    st.integers(1, 100).map(lambda value: value * MIB),
+)
+limits = st.one_of(st.none(), st.integers(1, 120))
+
+
+def fits(entry: Measurement, budget: Budget) -> bool:
+    assert entry.latency_ms is not None
+    assert entry.fps is not None
+    return (
+        (budget.latency_ms is None or entry.latency_ms.p95 <= budget.latency_ms)
+        and (budget.min_fps is None or entry.fps >= budget.min_fps)
+        and (budget.memory_bytes is None or entry.memory_bytes <= budget.memory_bytes)
+    )
+
+
+def budget_of(latency_ms: int | None, min_fps: int | None, memory_mib: int | None) -> Budget:
+    return Budget(latency_ms, min_fps, None if memory_mib is None else memory_mib * MIB)
+
+
+@given(figures, figures, figures, limits, limits, limits)
+def test_the_chosen_one_fits_and_no_larger_one_does(
+    s: tuple[float, float, int],
+    m: tuple[float, float, int],
+    l: tuple[float, float, int],  # noqa: E741 - the variants are s, m and l
+    latency_ms: int | None,
+    min_fps: int | None,
+    memory_mib: int | None,
+) -> None:
+    budget, made = budget_of(latency_ms, min_fps, memory_mib), profile(s, m, l)
+    fitting = {entry.variant for entry in made.variants if fits(entry, budget)}
+    try:
+        selection = select(family(), made, budget)
+    except NothingFits:
+        assert not fitting
+        return
+    assert selection.chosen.name in fitting
+    larger = [v.name for v in family().manifest.variants if v.macs > selection.chosen.macs]
+    assert not fitting.intersection(larger)
+    named = {one.variant for one in selection.rejections}
+    assert named == {"s", "m", "l"} - {selection.chosen.name}
+    assert all(one.text for one in selection.rejections)
+
+
+@given(figures, figures, figures, st.integers(1, 100), st.integers(1, 100), st.integers(0, 50))
+def test_raising_a_budget_never_lowers_the_pick(
+    s: tuple[float, float, int],
+    m: tuple[float, float, int],
+    l: tuple[float, float, int],  # noqa: E741 - the variants are s, m and l
+    latency_ms: int,
+    memory_mib: int,
+    more: int,
+) -> None:
+    made = profile(s, m, l)
+    before = _macs(made, budget_of(latency_ms, None, memory_mib))
+    assert _macs(made, budget_of(latency_ms + more, None, memory_mib)) >= before
+    assert _macs(made, budget_of(latency_ms, None, memory_mib + more)) >= before
+
+
+def _macs(made: DeviceProfile, budget: Budget) -> int:
+    try:
+        return select(family(), made, budget).chosen.macs
+    except NothingFits:
+        return 0
