@@ -87,9 +87,6 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader went away, as `| head` does; nothing more to say
-        sys.exit(0)
     except EdgescaleError as problem:
         logging.getLogger(__name__).debug("traceback", exc_info=True)
         click.echo(f"error: {problem}", err=True)

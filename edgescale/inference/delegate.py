@@ -21,6 +21,7 @@ from edgescale.inference.child import ended_by, python_command
 from edgescale.inference.runtime import Runtime, choose_runtime
 
 LIBRARIES = {"darwin": "libedgetpu.1.dylib", "win32": "edgetpu.dll"}
+_PYCORALS_LIBRARY = "libedgetpu of pycoral"
 PROBE_TIMEOUT_S = 60.0  # the first use of a USB Edge TPU uploads its firmware
 _DEVICE = re.compile(r"cpu|auto|(usb|pci)?:\d{1,2}|usb|pci")
 
@@ -68,6 +69,20 @@ def load_edgetpu_delegate(runtime: Runtime, device: str, library: str | None = N
     return _loaded(lambda: runtime.load_delegate(library, _options(device)), library, device)
 
 
+def try_edge_tpu(device: str, *, runtime: str | None = None, library: str | None = None) -> None:
+    """Finds out in a child process whether an Edge TPU can be used; nothing is loaded here.
+
+    Raises:
+        EdgeTpuRuntimeMissing: no library, not a delegate, or it does not fit the runtime.
+        EdgeTpuNotFound: the library loads but finds no such device.
+    """
+    if runtime is None and library is None and pycoral_report().google:
+        _try_in_child({"runtime": "pycoral", "device": device, "library": _PYCORALS_LIBRARY})
+    else:
+        library = library_or_default(library)
+        _try_in_child({"runtime": runtime or "", "device": device, "library": library})
+
+
 def pycoral_report() -> PycoralReport:
     """Tells Google's pycoral from the stranger's on PyPI, importing neither."""
     spec = PathFinder.find_spec("pycoral")
@@ -96,12 +111,12 @@ def make_pycoral_interpreter(model_path: Path, device: str) -> Any:
         EdgeTpuRuntimeMissing: pycoral is there but does not work.
         EdgeTpuNotFound: no such Edge TPU.
     """
-    _try_in_child({"runtime": "pycoral", "device": device, "library": "libedgetpu of pycoral"})
+    _try_in_child({"runtime": "pycoral", "device": device, "library": _PYCORALS_LIBRARY})
     pycoral = _pycoral()
     named = None if device == "auto" else device
     return _loaded(
         lambda: pycoral.make_interpreter(str(model_path), device=named),
-        "libedgetpu of pycoral",
+        _PYCORALS_LIBRARY,
         device,
     )
 
@@ -114,7 +129,7 @@ def main(settings: dict[str, str]) -> None:
             pycoral = _pycoral()
             _loaded(lambda: pycoral.load_edgetpu_delegate(_options(device)), library, device)
         else:
-            runtime = choose_runtime(settings["runtime"])
+            runtime = choose_runtime(settings["runtime"] or None)
             _loaded(lambda: runtime.load_delegate(library, _options(device)), library, device)
     except DeviceError as problem:
         answer = {"error": type(problem).__name__, "message": str(problem)}
@@ -125,7 +140,7 @@ def main(settings: dict[str, str]) -> None:
 
 def _try_in_child(settings: dict[str, str]) -> None:
     """Raises what a child process meets when it loads the delegate, a fatal signal included."""
-    library, runtime = settings["library"], settings["runtime"]
+    library, runtime = settings["library"], settings["runtime"] or "the TFLite runtime"
     try:
         child = subprocess.run(
             python_command(__name__, settings),

@@ -1,0 +1,27 @@
+"""One frame on its way from a source to its result."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]  # (H, W, 3) BGR, as OpenCV gives it
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A decoded frame.
+
+    Attributes:
+        index: 0, 1, 2, ... in the source; a camera's gaps are frames that were dropped.
+        image: uint8 (H, W, 3) BGR.
+        captured_s: monotonic clock when it was decoded.
+        position_s: its place in a video file, None for cameras and images.
+        name: the file of an image in a folder, None elsewhere.
+    """
+
+    index: int
+    image: Image
+    captured_s: float
+    position_s: float | None = None
+    name: str | None = None

@@ -1,0 +1,180 @@
+"""Where results go: one JSON object per frame, and an annotated video.
+
+The video is Matroska or AVI: both still play when the program was killed while it wrote. OpenCV's
+wheel has no H.264, so the codec is MPEG-4 part 2.
+"""
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from edgescale.errors import SinkFailed
+from edgescale.stream.frame import Image
+
+if TYPE_CHECKING:
+    from edgescale.stream.pipeline import FrameResult
+
+SCHEMA_VERSION = 1
+DEFAULT_FPS = 30.0
+_CODEC = "mp4v"
+_SUFFIXES = (".mkv", ".avi")
+_SMALLEST_PX = 16  # the encoder refuses less, and odd sizes
+_FREE_BYTES = 2**20
+_FRAMES_BETWEEN_CHECKS = 100
+
+
+def result_record(result: "FrameResult", source: str) -> dict[str, Any]:
+    """Returns one frame's result as plain dicts and lists, for one line of JSON."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "time": result.time,
+        "source": source,
+        "variant": result.variant,
+        "index": result.index,
+        "position_s": result.position_s,
+        "name": result.name,
+        "age_ms": round(result.age_ms, 3),
+        "invoke_ms": round(result.invoke_ms, 3),
+        "dropped": result.dropped,
+        "predictions": [asdict(prediction) for prediction in result.predictions],
+    }
+
+
+class VideoSink:
+    """Writes frames into a video file; the first frame sets the size, others are fitted into it."""
+
+    def __init__(self, path: Path, *, source: str = "") -> None:
+        """Checks, before any frame is classified, that the file can be written.
+
+        Args:
+            path: ``.mkv`` or ``.avi``.
+            source: what is being read, which must not be overwritten.
+
+        Raises:
+            SinkFailed: a format that is not written, or a place that cannot be written.
+        """
+        self.path = path
+        self._writer: Any = None
+        self._size = (0, 0)  # (width, height)
+        self.frames = 0
+        _check_suffix(path)
+        _check_not_source(path, source)
+        self._existed = path.exists()
+        if self._existed and not path.is_file():  # opening a pipe would wait for its reader
+            raise SinkFailed(f"{path}: cannot be written, because it is not a file")
+        try:
+            with path.open("ab"):
+                pass
+        except OSError as problem:
+            raise SinkFailed(
+                f"{path}: cannot be written ({problem.strerror}); choose a folder that exists and"
+                " that you may write to"
+            ) from problem
+
+    def write(self, image: Image, *, fps: float | None = None) -> None:
+        """Writes one frame.
+
+        Args:
+            image: uint8 (H, W, 3) BGR.
+            fps: of the source, taken from the first frame; None writes 30.
+
+        Raises:
+            SinkFailed: the encoder does not start, or the disk is full.
+        """
+        if self._writer is None:
+            self._open(image, fps or DEFAULT_FPS)
+        self._writer.write(_fitted(image, self._size))
+        self.frames += 1
+        # The encoder reports no write error, so the room is watched here.
+        if self.frames % _FRAMES_BETWEEN_CHECKS == 0:
+            self._check_room()
+
+    def close(self) -> None:
+        """Finishes the file; without any frame nothing is left behind.
+
+        Raises:
+            SinkFailed: the finished file is empty: the disk is full.
+        """
+        if self._writer is None:
+            if not self._existed:
+                self.path.unlink(missing_ok=True)
+            return
+        self._writer.release()
+        self._writer = None
+        self._existed = True
+        if not self.path.exists() or self.path.stat().st_size == 0:
+            raise SinkFailed(f"{self.path}: nothing could be written; is the disk full?")
+
+    def __enter__(self) -> "VideoSink":
+        """Returns the sink itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Finishes the file, on Ctrl-C too."""
+        self.close()
+
+    def _open(self, image: Image, fps: float) -> None:
+        import cv2
+
+        height, width = image.shape[:2]
+        self._size = (_encodable(width), _encodable(height))
+        codec = cv2.VideoWriter.fourcc(*_CODEC)
+        self._writer = cv2.VideoWriter(str(self.path), cv2.CAP_FFMPEG, codec, fps, self._size)
+        if not self._writer.isOpened():
+            self._writer = None
+            raise SinkFailed(
+                f"{self.path}: the video encoder does not start for {width}x{height} at"
+                f" {fps:g} fps; use another OpenCV build or leave out --save"
+            )
+
+    def _check_room(self) -> None:
+        if shutil.disk_usage(self.path.parent).free < _FREE_BYTES:
+            raise SinkFailed(f"{self.path}: the disk is full after {self.frames} frames")
+
+
+def _check_suffix(path: Path) -> None:
+    suffix = path.suffix.lower()
+    if suffix == ".mp4":
+        raise SinkFailed(
+            f"{path}: an .mp4 that is cut off by a kill or a power cut cannot be played at all;"
+            f" save to {path.with_suffix('.mkv').name} instead"
+        )
+    if suffix not in _SUFFIXES:
+        raise SinkFailed(f"{path}: video is saved as .mkv or .avi, not as '{suffix or path.name}'")
+
+
+def _check_not_source(path: Path, source: str) -> None:
+    try:
+        same = path.samefile(source)
+    except (OSError, ValueError):
+        return
+    if same:
+        raise SinkFailed(f"{path}: is the source itself; save to another file")
+
+
+def _encodable(side_px: int) -> int:
+    return max(_SMALLEST_PX, side_px + side_px % 2)
+
+
+def _fitted(image: Image, size: tuple[int, int]) -> Image:
+    """Returns the image in the video's size; another shape is centred on black."""
+    import cv2
+    import numpy as np
+
+    width, height = size
+    if image.shape[:2] == (height, width):
+        return image
+    scale = min(width / image.shape[1], height / image.shape[0])
+    inner = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    small = cv2.resize(image, inner, interpolation=cv2.INTER_LINEAR)
+    canvas = np.zeros((height, width, 3), np.uint8)
+    top, left = (height - inner[1]) // 2, (width - inner[0]) // 2
+    canvas[top : top + inner[1], left : left + inner[0]] = small
+    return canvas

@@ -1,0 +1,320 @@
+"""profile, select and classify as a user runs them, on real models and a real video."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+DATA = Path(os.environ.get("EDGESCALE_TEST_DATA", "../shared/data"))
+VIDEO = DATA / "videos/bottle-detection.mp4"
+MODELS = ("mobilenet_v1_0.25_128_quant", "tf2_mobilenet_v2_1.0_224_ptq")
+SMALL, LARGE = MODELS
+
+pytestmark = pytest.mark.skipif(
+    not (DATA / "coral/models").is_dir() or not VIDEO.is_file(),
+    reason=f"no Coral models or videos under {DATA} (EDGESCALE_TEST_DATA)",
+)
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def command(arguments: Sequence[str | Path]) -> list[str]:
+    return [sys.executable, "-m", "edgescale", *map(str, arguments)]
+
+
+def environment(profiles: Path) -> dict[str, str]:
+    return os.environ | {"EDGESCALE_DEVICES": str(profiles)}
+
+
+def run(*arguments: str | Path, profiles: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command(arguments),
+        env=environment(profiles),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("coral") / "family"
+    models = [DATA / f"coral/models/{name}.tflite" for name in MODELS]
+    twin = DATA / f"coral/models/{SMALL}_edgetpu.tflite"
+    labels = DATA / "coral/imagenet_labels.txt"
+    done = run("import", *models, twin, "--labels", labels, "-o", folder, profiles=folder.parent)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def profiles(family: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("profiles")
+    done = run("profile", family, "--runs=40", "--json", profiles=folder)
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert [entry["n"] for entry in record["variants"]] == [40, 40]
+    assert all(entry["latency_ms"]["min"] > 0 for entry in record["variants"])
+    latencies = {entry["variant"]: entry["latency_ms"]["median"] for entry in record["variants"]}
+    assert latencies[SMALL] < latencies[LARGE]
+    return folder
+
+
+def results(done: "subprocess.CompletedProcess[str]") -> list[dict[str, Any]]:
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_the_largest_variant_sees_water_bottles(family: Path, profiles: Path) -> None:
+    done = run(
+        "classify", family, "--source", VIDEO, "--json", "--max-frames=120", profiles=profiles
+    )
+    found = results(done)
+    assert [one["index"] for one in found] == list(range(120))
+    assert {one["variant"] for one in found} == {LARGE}
+    top1 = Counter(one["predictions"][0]["label"] for one in found)
+    assert top1.most_common(1)[0][0] == "water bottle"
+    assert found[30]["position_s"] == pytest.approx(30 / 29.833, abs=0.02)
+    assert all(one["invoke_ms"] > 0 for one in found)
+    assert "using the profile of" in done.stderr
+    assert "120 frames" in done.stderr
+    assert "most often water bottle" in done.stderr
+
+
+def test_without_a_profile_it_measures_first_and_says_so(family: Path, tmp_path: Path) -> None:
+    images = DATA / "coral/images"
+    done = run("classify", family, "--source", images, "--max-frames=2", profiles=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "measuring" in done.stderr
+    assert len(done.stdout.splitlines()) == 2
+    (kept,) = tmp_path.glob("*.json")
+    kept.write_text("{")
+    again = run("select", family, profiles=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "cannot be used" in again.stderr
+    assert json.loads(kept.read_text())["schema_version"] == 1
+
+
+def test_select_explains_and_a_budget_nothing_fits_is_status_3(
+    family: Path, profiles: Path
+) -> None:
+    done = run("select", family, "--json", profiles=profiles)
+    assert json.loads(done.stdout)["chosen"] == LARGE
+    impossible = run("select", family, "--latency-budget=0.0001", profiles=profiles)
+    assert impossible.returncode == 3
+    assert f"nearest miss is '{SMALL}'" in impossible.stderr
+    assert impossible.stdout.count("too slow") == 2
+
+
+def test_the_annotated_video_plays_and_has_every_frame(
+    family: Path, profiles: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.mkv"
+    arguments = ("classify", family, "--source", VIDEO, "--variant", SMALL, "--max-frames=30")
+    done = run(*arguments, "--save", out, profiles=profiles)
+    assert done.returncode == 0, done.stderr
+    played = results(
+        run("classify", family, "--source", out, "--variant", SMALL, "--json", profiles=profiles)
+    )
+    assert len(played) == 30
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(["--source", "nowhere.mp4"], "no such file, folder or camera", id="missing"),
+        pytest.param(["--source", "77"], "there is no /dev/video77", id="no camera"),
+        pytest.param(["--source", "{tmp}/empty.mp4"], "is empty", id="0 bytes"),
+        pytest.param(["--source", "{tmp}/cut.mp4"], "cannot be opened as video", id="truncated"),
+        pytest.param(["--source", "{tmp}"], "holds no images", id="no images"),
+        pytest.param(["--source", "{video}", "--save", "{tmp}/a.mp4"], "a.mkv instead", id="mp4"),
+        pytest.param(
+            ["--source", "{video}", "--save", "{tmp}/no/a.mkv"],
+            "cannot be written",
+            id="unwritable",
+        ),
+        pytest.param(
+            ["--source", "{video}", "--variant", SMALL, "--save", "{tmp}/full.mkv"],
+            "is not a file",
+            id="no file",
+        ),
+        pytest.param(["--source", "{video}", "--device", "usb"], "", id="no Edge TPU"),
+        pytest.param(["--source", "{video}", "--device", "gpu"], "device 'gpu'", id="no device"),
+        pytest.param(["--source", "{video}", "--runtime", "onnx"], "runtime 'onnx'", id="runtime"),
+        pytest.param(["--source", "{video}", "--variant", "x"], "no variant 'x'", id="variant"),
+        pytest.param(
+            ["--source", "{video}", "--profiles", "{family}/p"], "must not change", id="in family"
+        ),
+    ],
+)
+def test_bad_input_is_one_sentence_and_status_1(
+    family: Path, profiles: Path, tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "full.mkv").symlink_to("/dev/full")
+    (tmp_path / "cut.mp4").write_bytes(VIDEO.read_bytes()[:200_000])
+    places = {"{tmp}": str(tmp_path), "{video}": str(VIDEO), "{family}": str(family)}
+    for name, place in places.items():
+        arguments = [argument.replace(name, place) for argument in arguments]
+    before = sorted(tmp_path.iterdir())
+    done = run("classify", family, *arguments, profiles=profiles)
+    assert done.returncode == 1
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert said in errors[0]
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_video_damaged_in_the_middle_gives_its_frames_and_status_1(
+    family: Path, profiles: Path, tmp_path: Path
+) -> None:
+    content = (DATA / "videos/asl_bird.mkv").read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(content[: len(content) // 2])
+    arguments = ("--source", tmp_path / "cut.mkv", "--variant", SMALL)
+    done = run("classify", family, *arguments, profiles=profiles)
+    assert done.returncode == 1
+    assert "damaged or cut off" in done.stderr
+    assert 10 < len(done.stdout.splitlines()) < 50
+
+
+def test_two_at_once_both_work(family: Path, profiles: Path) -> None:
+    arguments = ("classify", family, "--source", VIDEO, "--max-frames=40", "--json")
+    both = [
+        subprocess.Popen(
+            command(arguments), env=environment(profiles), stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    for process in both:
+        out, _ = process.communicate(timeout=120)
+        assert process.returncode == 0
+        assert len(out.splitlines()) == 40
+
+
+class Live:
+    """A classify process that is disturbed in mid-run."""
+
+    def __init__(self, family: Path, profiles: Path, save: Path) -> None:
+        arguments = ("classify", family, "--source", VIDEO, "--variant", LARGE, "--save", save)
+        self.process = subprocess.Popen(
+            command(arguments),
+            env=environment(profiles),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        for _ in range(20):
+            assert self.process.stdout.readline()
+        self.workers = psutil.Process(self.process.pid).children(recursive=True)
+        assert len(self.workers) == 1
+
+    def end(self) -> tuple[int, str, float]:
+        """Returns exit status, stderr, and the seconds it took to end."""
+        started_s = time.monotonic()
+        _, stderr = self.process.communicate(timeout=60)
+        return self.process.returncode, stderr, time.monotonic() - started_s
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
+)
+def test_a_signal_ends_it_in_order_and_the_saved_video_plays(
+    family: Path, profiles: Path, tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    live = Live(family, profiles, tmp_path / "out.mkv")
+    live.process.send_signal(number)
+    returncode, stderr, took_s = live.end()
+    assert returncode == status
+    assert "most often water bottle" in stderr
+    assert "Traceback" not in stderr
+    assert took_s < 20
+    assert not live.workers[0].is_running()
+    played = run(
+        *("classify", family, "--source", tmp_path / "out.mkv", "--variant", SMALL),
+        profiles=profiles,
+    )
+    assert played.returncode == 0, played.stderr
+    assert len(played.stdout.splitlines()) >= 20
+
+
+def test_a_killed_worker_ends_the_run_with_its_name(
+    family: Path, profiles: Path, tmp_path: Path
+) -> None:
+    live = Live(family, profiles, tmp_path / "out.mkv")
+    live.workers[0].kill()
+    returncode, stderr, took_s = live.end()
+    assert returncode == 1
+    assert "SIGKILL" in stderr
+    assert "Traceback" not in stderr
+    assert took_s < 20
+
+
+def test_a_stopped_worker_is_noticed_within_seconds(
+    family: Path, profiles: Path, tmp_path: Path
+) -> None:
+    live = Live(family, profiles, tmp_path / "out.mkv")
+    live.workers[0].suspend()
+    returncode, stderr, took_s = live.end()
+    assert returncode == 1
+    assert "gave no answer" in stderr
+    assert took_s < 45
+    assert not live.workers[0].is_running()
+
+
+def test_killing_the_main_process_leaves_no_worker(
+    family: Path, profiles: Path, tmp_path: Path
+) -> None:
+    live = Live(family, profiles, tmp_path / "out.mkv")
+    live.process.kill()
+    live.end()
+    gone, alive = psutil.wait_procs(live.workers, timeout=20)
+    assert len(gone) == 1
+    assert alive == []
+
+
+def test_a_reader_that_goes_away_is_no_error(family: Path, profiles: Path) -> None:
+    process = subprocess.Popen(
+        command(("classify", family, "--source", VIDEO, "--variant", SMALL)),
+        env=environment(profiles),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    stderr = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(60) == 0
+    assert "Traceback" not in stderr
+
+
+def test_a_compiled_model_does_not_run_on_the_cpu(family: Path, tmp_path: Path) -> None:
+    """A manifest that passes a compiled model off as the CPU model."""
+    folder = tmp_path / "family"
+    folder.mkdir()
+    manifest = json.loads((family / "manifest.json").read_text())
+    variant = next(one for one in manifest["variants"] if one["compiled"])
+    manifest["variants"] = [variant | {"model": variant["compiled"]}]
+    path = folder / variant["compiled"]["path"]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes((family / variant["compiled"]["path"]).read_bytes())
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    done = run("classify", folder, "--source", VIDEO, "--device=cpu", profiles=tmp_path / "p")
+    assert done.returncode == 1
+    assert "Edge TPU" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr

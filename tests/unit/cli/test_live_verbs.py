@@ -1,0 +1,113 @@
+"""The live verbs as far as they can be tested without a model."""
+
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from edgescale.cli.classify import command as classify
+from edgescale.cli.classify import summary_text
+from edgescale.cli.devices import command as devices
+from edgescale.cli.profile import profile_text
+from edgescale.cli.select import command as select
+from edgescale.device import fresh
+from edgescale.device.fresh import conditions_here
+from edgescale.device.measure import rfc3339
+from edgescale.device.probe import probe
+from edgescale.device.profile import Measurement
+from edgescale.device.store import save_profile
+from edgescale.errors import NothingFits, SinkFailed
+from edgescale.family.store import Family
+from edgescale.inference.worker import WorkerSettings
+from edgescale.stream.stats import RunStats
+from tests.fakes import fake_family, measured, profile_of
+
+
+@pytest.fixture
+def profiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Family, Path]:
+    """A family with a fresh profile of this machine, so that nothing has to be measured."""
+    monkeypatch.setattr(fresh, "runtime_here", lambda settings: ("ai_edge_litert", "2.3.0"))
+    family = fake_family(tmp_path / "family", {"small": 10**8, "large": 4 * 10**8})
+    small, large = family.manifest.variants
+    now = rfc3339(datetime.now(timezone.utc))
+    figures = [measured(small, p95_ms=10), measured(large, p95_ms=40)]
+    save_profile(tmp_path / "profiles", profile_of(family, figures, machine=probe(), time=now))
+    assert conditions_here(family, WorkerSettings()).device == "cpu"
+    return family, tmp_path / "profiles"
+
+
+def test_select_prints_the_choice_and_every_rejection(profiled: tuple[Family, Path]) -> None:
+    family, folder = profiled
+    arguments = [str(family.folder), "--latency-budget=20", f"--profiles={folder}", "--device=cpu"]
+    result = CliRunner().invoke(select, arguments)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[1].startswith("small    chosen    largest that fits (p95 latency <= 20.0 ms)")
+    assert "p95 latency 40.0 ms > 20.0 ms: 20.0 ms (100.0 %) too slow" in lines[2]
+
+
+def test_select_as_json_is_one_object(profiled: tuple[Family, Path]) -> None:
+    family, folder = profiled
+    result = CliRunner().invoke(select, [str(family.folder), f"--profiles={folder}", "--json"])
+    record = json.loads(result.stdout)
+    assert next(iter(record)) == "schema_version"
+    assert record["chosen"] == "large"
+    assert record["rejections"][0]["kind"] == "smaller"
+
+
+def test_when_nothing_fits_every_rejection_is_still_shown(profiled: tuple[Family, Path]) -> None:
+    family, folder = profiled
+    arguments = [str(family.folder), f"--profiles={folder}", "--memory-budget=0.5"]
+    result = CliRunner().invoke(select, arguments)
+    assert isinstance(result.exception, NothingFits)
+    assert result.stdout.count("too much") == 2
+    record = json.loads(CliRunner().invoke(select, [*arguments, "--json"]).stdout)
+    assert record["chosen"] is None
+    assert len(record["rejections"]) == 2
+
+
+def test_a_variant_and_a_budget_together_are_wrong_usage(tmp_path: Path) -> None:
+    arguments = [str(tmp_path), "--source=0", "--variant=a", "--min-fps=3"]
+    assert CliRunner().invoke(classify, arguments).exit_code == 2
+
+
+def test_an_output_that_cannot_be_written_is_found_before_anything_runs(tmp_path: Path) -> None:
+    family = fake_family(tmp_path / "family", {"a": 1})
+    arguments = [str(family.folder), "--source=0", "--save", str(tmp_path / "out.mp4")]
+    result = CliRunner().invoke(classify, arguments)
+    assert isinstance(result.exception, SinkFailed)
+
+
+def test_the_summary_says_what_was_seen_most() -> None:
+    stats = RunStats()
+    for index in range(3):
+        stats.add("cat\x1b", dropped=2, now_s=index / 10)
+    text = summary_text(stats)
+    assert text == "3 frames, 10.0 fps, 2 dropped, most often cat\N{REPLACEMENT CHARACTER} (3 of 3)"
+    unsure = RunStats()
+    unsure.add(None, dropped=0, now_s=0.0)
+    assert summary_text(unsure) == "1 frames, 0 dropped, never sure"
+
+
+def test_a_profile_is_a_table_with_its_conditions_and_errors(tmp_path: Path) -> None:
+    family = fake_family(tmp_path, {"a": 1, "b": 2})
+    first, second = family.manifest.variants
+    failed = Measurement(second.name, second.model.sha256, error="SIGSEGV\x1b")
+    text = profile_text(profile_of(family, [measured(first), failed]))
+    assert "ai_edge_litert 2.3.0, 1 thread(s), 2026-01-31T12:00:00Z" in text
+    assert "10.0 ms" in text
+    assert text.endswith("b: could not be measured: SIGSEGV\N{REPLACEMENT CHARACTER}")
+
+
+def test_devices_as_json_says_machine_and_runtimes(tmp_path: Path) -> None:
+    result = CliRunner().invoke(devices, ["--json"], env={"EDGESCALE_DEVICES": str(tmp_path)})
+    record = json.loads(result.stdout)
+    assert record["machine"]["cores"] >= 1
+    assert {one["name"] for one in record["runtimes"]} == {
+        "ai_edge_litert",
+        "tflite_runtime",
+        "tensorflow",
+    }
+    assert record["profiles"] == str(tmp_path)

@@ -1,0 +1,114 @@
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgescale.errors import ManifestError, SourceLost, SourceNotFound, WorkerDied
+from edgescale.selection.budget import Budget
+from edgescale.stream.frame import Frame
+from edgescale.stream.pipeline import FrameResult, classify, run
+from tests.fakes import FakeWorker, collect, fake_family, picture
+
+
+class FakeSource:
+    """Gives so many frames and then ends, or raises."""
+
+    name = "fake"
+    fps: float | None = 25.0
+    dropped = 4
+
+    def __init__(self, frames: int, *, live: bool = False, error: Exception | None = None) -> None:
+        self.frames, self.live, self.error = frames, live, error
+        self.given = 0
+        self.closed = False
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index in range(self.frames):
+            self.given += 1
+            yield Frame(index, picture(index), 0.0, position_s=index / 25)
+        if self.error is not None:
+            raise self.error
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Any:
+    (variant,) = fake_family(tmp_path, {"phi0": 1}).manifest.variants
+    return FakeWorker(variant)
+
+
+def test_every_frame_of_a_file_is_classified_in_order_with_two_under_way(worker: Any) -> None:
+    results = list(run(FakeSource(7), worker))
+    assert [result.index for result in results] == list(range(7))
+    assert [int(result.image.mean()) for result in results] == list(range(7))
+    assert worker.most_under_way == 2
+    first = results[0]
+    assert (first.variant, first.position_s, first.dropped, first.source_fps) == (
+        "phi0", 0.0, 4, 25.0,
+    )  # fmt: skip
+    assert [one.label for one in first.predictions] == ["cat", "bird"]
+    assert first.time.endswith("Z")
+    assert first.age_ms > 0
+
+
+def test_a_camera_has_one_frame_under_way(worker: Any) -> None:
+    assert len(list(run(FakeSource(5, live=True), worker))) == 5
+    assert worker.most_under_way == 1
+
+
+@pytest.mark.parametrize(("wanted", "got"), [(1, 1), (3, 3), (5, 5), (9, 5)])
+def test_max_frames_reads_no_frame_more(worker: Any, wanted: int, got: int) -> None:
+    source = FakeSource(5)
+    assert len(list(run(source, worker, max_frames=wanted))) == got
+    assert source.given == got
+
+
+def test_below_the_threshold_the_answer_is_not_sure(worker: Any) -> None:
+    (one,) = run(FakeSource(1), worker, threshold=0.5)
+    assert [prediction.label for prediction in one.predictions] == ["cat"]
+    (one,) = run(FakeSource(1), worker, threshold=0.9)
+    assert one.predictions == ()
+
+
+def test_a_source_that_breaks_off_gives_all_its_frames_first(worker: Any) -> None:
+    seen: list[FrameResult] = []
+    with pytest.raises(SourceLost, match="cut"):
+        collect(run(FakeSource(4, error=SourceLost("cut")), worker), seen)
+    assert [result.index for result in seen] == [0, 1, 2, 3]
+
+
+def test_a_failing_worker_ends_the_run(worker: Any) -> None:
+    worker.fail_at, worker.error = 3, WorkerDied("SIGKILL")
+    seen: list[FrameResult] = []
+    with pytest.raises(WorkerDied, match="SIGKILL"):
+        collect(run(FakeSource(100), worker), seen)
+    assert [result.index for result in seen] == [0, 1]
+
+
+def test_an_empty_source_gives_nothing(worker: Any) -> None:
+    assert list(run(FakeSource(0), worker)) == []
+
+
+def test_the_source_is_looked_for_before_anything_is_measured(tmp_path: Path) -> None:
+    family = fake_family(tmp_path, {"phi0": 1})
+    with pytest.raises(SourceNotFound):
+        next(classify(family, tmp_path / "nowhere.mp4", profiles=tmp_path / "profiles"))
+    assert not (tmp_path / "profiles").exists()
+
+
+def test_an_unknown_variant_names_the_nearest(tmp_path: Path) -> None:
+    import cv2
+
+    cv2.imwrite(str(tmp_path / "a.png"), picture())
+    family = fake_family(tmp_path / "family", {"phi0": 1})
+    with pytest.raises(ManifestError, match="did you mean 'phi0'"):
+        next(classify(family, tmp_path / "a.png", variant="phi00"))
+
+
+def test_a_variant_and_a_budget_exclude_each_other(tmp_path: Path) -> None:
+    family = fake_family(tmp_path, {"phi0": 1})
+    with pytest.raises(ValueError, match="exclude each other"):
+        next(classify(family, "0", variant="phi0", budget=Budget(latency_ms=5)))

@@ -1,0 +1,142 @@
+import os
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgescale.errors import SourceLost, SourceNotFound, StreamError
+from edgescale.stream.frame import Frame
+from edgescale.stream.source import natural_key, open_source
+from tests.fakes import collect, picture
+
+cv2 = pytest.importorskip("cv2")
+
+
+def write_video(path: Path, frames: int, *, codec: str = "MJPG", fps: float = 25.0) -> Path:
+    """Writes frames whose grey value is ten times their index."""
+    fourcc = cv2.VideoWriter.fourcc(*codec)
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, fourcc, fps, (64, 48))
+    assert writer.isOpened()
+    for index in range(frames):
+        writer.write(picture(10 * index % 250, height=48, width=64))
+    writer.release()
+    return path
+
+
+def test_a_video_gives_every_frame_in_order_with_its_position(tmp_path: Path) -> None:
+    source = open_source(write_video(tmp_path / "v.avi", 8))
+    frames = list(source)
+    source.close()
+    assert not source.live
+    assert source.fps == 25.0
+    assert [frame.index for frame in frames] == list(range(8))
+    assert [round(float(frame.image.mean()), -1) for frame in frames] == [
+        10 * index for index in range(8)
+    ]
+    positions = [frame.position_s for frame in frames]
+    assert positions == pytest.approx([index / 25 for index in range(8)])
+    assert frames[0].captured_s <= frames[-1].captured_s
+
+
+def test_a_video_cut_in_the_middle_gives_its_frames_and_is_then_lost(tmp_path: Path) -> None:
+    whole = write_video(tmp_path / "v.mkv", 60)
+    content = whole.read_bytes()
+    # Matroska writes its duration into the head when it is finished; the tail is gone.
+    whole.write_bytes(content[: len(content) // 2])
+    source = open_source(whole)
+    seen: list[Frame] = []
+    with pytest.raises(SourceLost, match="announces 60: it is damaged or cut off at"):
+        collect(source, seen)
+    source.close()
+    assert 10 < len(seen) < 50
+
+
+def test_a_video_that_was_never_finished_still_plays(tmp_path: Path) -> None:
+    fourcc = cv2.VideoWriter.fourcc(*"MJPG")
+    writer = cv2.VideoWriter(str(tmp_path / "v.avi"), cv2.CAP_FFMPEG, fourcc, 25.0, (64, 48))
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        writer.write(rng.integers(0, 255, (48, 64, 3), np.uint8))
+    killed = tmp_path / "killed.avi"
+    killed.write_bytes((tmp_path / "v.avi").read_bytes())
+    writer.release()
+    source = open_source(killed)
+    assert len(list(source)) > 50
+    source.close()
+
+
+def test_empty_text_truncated_sound_and_junk_files_are_refused_in_words(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "v.mp4", 30, codec="mp4v").read_bytes()
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "notes.txt").write_text("hello\n" * 500)
+    (tmp_path / "cut.mp4").write_bytes(video[: len(video) // 2])
+    (tmp_path / "junk.mp4").write_bytes(os.urandom(20_000))
+    with wave.open(str(tmp_path / "sound.wav"), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(8000)
+        sound.writeframes(bytes(16_000))
+    said = {
+        "empty.mp4": "is empty",
+        "notes.txt": "is a text file",
+        "cut.mp4": "cannot be opened as video",
+        "junk.mp4": "cannot be opened as video",
+        "sound.wav": "cannot be opened as video",
+    }
+    for name, text in said.items():
+        with pytest.raises(StreamError, match=text) as caught:
+            list(open_source(tmp_path / name))
+        assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("source", ["nowhere.mp4", "rtsp://camera/1", "/dev/null", "a\0b", "97"])
+def test_what_is_not_there_is_not_found(source: str) -> None:
+    with pytest.raises(SourceNotFound):
+        open_source(source)
+
+
+def test_a_fifo_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SourceNotFound, match="is no file, folder or camera"):
+        open_source(tmp_path / "pipe")
+
+
+def test_a_folder_gives_its_images_in_natural_order(tmp_path: Path) -> None:
+    for name in ("f10.png", "f2.png", "F1.JPG", ".hidden.png"):
+        cv2.imwrite(str(tmp_path / name), picture())
+    (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / "sub.png").mkdir()
+    frames = list(open_source(tmp_path))
+    assert [frame.name for frame in frames] == ["F1.JPG", "f2.png", "f10.png"]
+    assert [frame.position_s for frame in frames] == [None] * 3
+    assert natural_key("a2b") < natural_key("a10")
+
+
+def test_grey_and_transparent_images_become_three_channels(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "1.png"), np.full((4, 5), 9, np.uint8))
+    cv2.imwrite(str(tmp_path / "2.png"), np.full((4, 5, 4), 9, np.uint8))
+    cv2.imwrite(str(tmp_path / "3.png"), np.full((4, 5, 3), 900, np.uint16))
+    images = [frame.image for frame in open_source(tmp_path)]
+    assert [image.shape for image in images] == [(4, 5, 3)] * 3
+    assert [image.dtype for image in images] == [np.uint8] * 3
+
+
+def test_one_image_is_a_source_too(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "one.png"), picture(5))
+    (frame,) = open_source(tmp_path / "one.png")
+    assert frame.name == "one.png"
+
+
+def test_an_unreadable_image_is_named_after_those_before_it(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "1.png"), picture(5))
+    (tmp_path / "2.png").write_bytes(b"not a png")
+    frames = iter(open_source(tmp_path))
+    assert next(frames).name == "1.png"
+    with pytest.raises(StreamError, match=r"2\.png: cannot be read as an image"):
+        next(frames)
+
+
+def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StreamError, match="holds no images"):
+        open_source(tmp_path)
