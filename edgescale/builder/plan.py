@@ -1,0 +1,201 @@
+"""What a build will do: its variants, the stages of each, and a key for every stage.
+
+A key is a hash of all that a stage's result depends on: its part of the resolved recipe, the data
+it reads, its own version, and the key of the stage before. Equal keys mean equal results, so a
+stage whose result is there is not run again.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from edgescale.builder.class_folders import evaluation_digest
+from edgescale.builder.data import Data, open_data
+from edgescale.builder.photos import photos_digest
+from edgescale.builder.pixels import INPUT_SCALE, INPUT_ZERO_POINT, MEAN, STD
+from edgescale.builder.published_weights import SOURCES
+from edgescale.builder.recipe import Recipe
+from edgescale.builder.results import BUILD_FOLDER
+from edgescale.errors import ArchitectureError, RecipeError
+from edgescale.family.manifest import Preparation
+from edgescale.scaling.variant import Variant, published, scale
+
+_LITE_CROP_MARGIN_PX = 32  # the published crop: size / (size + 32) of the shorter side
+
+# A version goes up when the stage would give another result for the same inputs.
+STAGE_VERSIONS = {"network": 1, "weights": 1, "train": 1, "quantise": 1, "evaluate": 1}
+
+
+@dataclass(frozen=True)
+class Digests:
+    """Sha256 of the images a build reads; None where it reads none."""
+
+    data: str | None
+    calibration: str
+    evaluation: str | None
+
+
+@dataclass(frozen=True)
+class PlannedVariant:
+    """One variant to build: its stages in order, and the variant it starts from."""
+
+    variant: Variant
+    preparation: Preparation
+    keys: Mapping[str, str]  # stage: key, in the order of the work
+    previous: str | None
+
+    @property
+    def name(self) -> str:
+        """The variant's name."""
+        return self.variant.name
+
+    @property
+    def weights_stage(self) -> str:
+        """The stage whose weights are quantised."""
+        return "train" if "train" in self.keys else "weights"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A family to build; variants from the least MACs to the most."""
+
+    recipe: Recipe
+    labels: tuple[str, ...]
+    digests: Digests
+    variants: tuple[PlannedVariant, ...]
+
+    def variant(self, name: str) -> PlannedVariant:
+        """Returns the planned variant of this name."""
+        return next(planned for planned in self.variants if planned.name == name)
+
+
+def make_plan(recipe: Recipe, digests: Digests | None = None) -> Plan:
+    """Scales the variants, looks at the data and computes the keys.
+
+    Args:
+        recipe: what to build.
+        digests: known digests of the images; they are computed where not given.
+
+    Raises:
+        RecipeError: phis that make no network or the same network twice.
+        DataError: data that cannot be used.
+    """
+    data = None if recipe.data is None else open_data(recipe.data)
+    labels = recipe.labels if data is None else data.labels
+    if labels is None:
+        raise RecipeError("the recipe names neither [data] nor [labels]")
+    digests = digests or _digests(recipe, data, labels)
+    variants = sorted(_variants(recipe, len(labels)), key=lambda variant: variant.cost.macs)
+    _refuse_doubles(variants)
+    planned: list[PlannedVariant] = []
+    for variant in variants:
+        before = planned[-1] if planned and recipe.weights == "previous" else None
+        planned.append(_planned(recipe, variant, digests, before))
+    return Plan(recipe, labels, digests, tuple(planned))
+
+
+def _digests(recipe: Recipe, data: Data | None, labels: tuple[str, ...]) -> Digests:
+    own = None if data is None else data.digest
+    photos = recipe.quantisation.dataset == "skimage-photos"
+    evaluation = None
+    if recipe.evaluation is not None:
+        evaluation = evaluation_digest(recipe.evaluation.folder, labels)
+    return Digests(own, photos_digest() if photos else str(own), evaluation)
+
+
+def _variants(recipe: Recipe, classes: int) -> list[Variant]:
+    try:
+        variants = [
+            scale(recipe.baseline, phi, classes=classes, rules=recipe.rules) for phi in recipe.phis
+        ]
+        variants += [published(recipe.baseline, name, classes=classes) for name in recipe.names]
+    except ArchitectureError as problem:
+        raise RecipeError(f"recipe '{recipe.name}', variants: {problem}") from problem
+    if recipe.weights == "published":
+        for name in recipe.names:
+            if name not in SOURCES:
+                raise RecipeError(
+                    f"recipe '{recipe.name}': no package carries weights for"
+                    f" '{name}'; there are {', '.join(SOURCES)}"
+                )
+    return variants
+
+
+def _refuse_doubles(variants: list[Variant]) -> None:
+    """Refuses two variants that are one network (rounding can eat a small step of phi)."""
+    for smaller, larger in pairwise(variants):
+        if smaller.architecture.digest == larger.architecture.digest:
+            raise RecipeError(
+                f"variants '{smaller.name}' and '{larger.name}' are the same network"
+                " after rounding; drop one or set their phis further apart"
+            )
+
+
+def _planned(
+    recipe: Recipe, variant: Variant, digests: Digests, previous: PlannedVariant | None
+) -> PlannedVariant:
+    preparation = _preparation(recipe, variant)
+    keys: dict[str, str] = {}
+    last = ""
+    for stage, part in _parts(recipe, variant, digests, preparation, previous).items():
+        last = stage_key(stage, part, last)
+        keys[stage] = last
+    return PlannedVariant(variant, preparation, keys, None if previous is None else previous.name)
+
+
+def stage_key(stage: str, part: object, before: str) -> str:
+    """Hashes what a stage's result depends on."""
+    content = json.dumps([stage, STAGE_VERSIONS[stage], part, before], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _parts(
+    recipe: Recipe,
+    variant: Variant,
+    digests: Digests,
+    preparation: Preparation,
+    previous: PlannedVariant | None,
+) -> dict[str, Any]:
+    """Returns what each stage depends on beside the stage before; a stage not named is not run."""
+    prepared = asdict(preparation)
+    parts: dict[str, Any] = {
+        "network": variant.architecture.digest,
+        "weights": {
+            "from": recipe.weights,
+            "seed": recipe.training.seed if recipe.training else None,
+            "published": SOURCES[variant.name].sha256 if recipe.weights == "published" else None,
+            "previous": None if previous is None else previous.keys[previous.weights_stage],
+        },
+    }
+    if recipe.training is not None:
+        parts["train"] = [asdict(recipe.training), digests.data, prepared]
+    parts["quantise"] = [asdict(recipe.quantisation), digests.calibration, prepared]
+    if digests.data or digests.evaluation:
+        parts["evaluate"] = [digests.data, digests.evaluation, prepared]
+    return parts
+
+
+def _preparation(recipe: Recipe, variant: Variant) -> Preparation:
+    size = variant.resolution
+    crop = size / (size + _LITE_CROP_MARGIN_PX)
+    return Preparation(
+        height=size,
+        width=size,
+        crop_fraction=crop if recipe.data is None else recipe.data.crop_fraction,
+        mean=MEAN,
+        std=STD,
+        dtype="uint8",
+        scale=INPUT_SCALE,
+        zero_point=INPUT_ZERO_POINT,
+    )
+
+
+def dropped_variants(family: Path, plan: Plan) -> list[Path]:
+    """Returns the variant folders that were built here and are not in the plan any more."""
+    names = {planned.name for planned in plan.variants}
+    built = {path.name for path in (family / BUILD_FOLDER).glob("*") if path.is_dir()}
+    return [family / "variants" / name for name in sorted(built - names)]

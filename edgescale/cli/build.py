@@ -1,0 +1,105 @@
+"""``edgescale build``: a family from a recipe."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgescale.builder.build import build_family
+from edgescale.builder.progress import BuildEvent, OnEvent
+from edgescale.cli import show
+from edgescale.family.manifest import VariantRecord
+from edgescale.family.store import Family
+from edgescale.units import count, mib, millions, percent
+
+log = logging.getLogger(__name__)
+
+
+@click.command("build")
+@click.argument("recipe", metavar="RECIPE")
+@click.option("-o", "--out", "out", required=True, metavar="FAMILY",
+              type=click.Path(path_type=Path), help="Folder of the family.")  # fmt: skip
+@click.option("--jobs", type=click.IntRange(1, 1024), metavar="N",
+              help="Variants built at a time.  [default: one per core]")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(recipe: str, out: Path, jobs: int | None, as_json: bool) -> None:
+    """Build a family from a recipe.
+
+    RECIPE is a recipe.toml, or the name of a shipped one (cluttered-digits, imagenet-lite). A
+    build that was stopped goes on where it was; finished stages are skipped. Needs TensorFlow:
+    pip install 'edgescale[build]'.
+    """
+    with build_progress() as on_event:
+        family = build_family(recipe, out, jobs=jobs, on_event=on_event)
+    if as_json:
+        show.json_object(_summary(family))
+        return
+    click.echo(show.table(_HEADINGS, [_row(variant) for variant in family.manifest.variants]))
+    for reason in {variant.accuracy_reason for variant in family.manifest.variants} - {None}:
+        click.echo(f"accuracy not measured: {reason}")
+    click.echo(f"family '{family.manifest.name}' is in {out}")
+
+
+@contextmanager
+def build_progress() -> Iterator[OnEvent]:
+    """Shows a progress bar on a terminal and one log line per stage elsewhere."""
+    if not sys.stderr.isatty() or not log.isEnabledFor(logging.INFO):
+        yield _log_line
+        return
+    with click.progressbar(length=1, label="build", file=sys.stderr, show_pos=True,
+                           item_show_func=lambda line: line) as bar:  # fmt: skip
+
+        def on_event(event: BuildEvent) -> None:
+            bar.length = event.steps_total
+            bar.update(event.steps_done - bar.pos, current_item=event.line())
+
+        yield on_event
+
+
+def _log_line(event: BuildEvent) -> None:
+    if event.state == "failed":
+        log.error("%s", event.line())
+    elif event.state in ("finished", "skipped"):
+        log.info("%s", event.line())
+    else:
+        log.debug("%s", event.line())
+
+
+_HEADINGS = ("variant", "px", "parameters", "MACs", "x baseline", "asked", "int8 file",
+             "float top-1", "int8 top-1", "n")  # fmt: skip
+
+
+def _row(variant: VariantRecord) -> tuple[str, ...]:
+    accuracy = variant.accuracy
+    float_top1 = None if accuracy is None else accuracy.float_top1
+    return (
+        variant.name,
+        str(variant.resolution),
+        "-" if variant.parameters is None else count(variant.parameters),
+        millions(variant.macs),
+        "-" if variant.macs_ratio is None else f"{variant.macs_ratio:.2f}",
+        "-" if variant.asked_macs_ratio is None else f"{variant.asked_macs_ratio:.2f}",
+        mib(variant.model.size_bytes),
+        "-" if float_top1 is None else percent(float_top1),
+        "-" if accuracy is None else percent(accuracy.int8_top1),
+        "-" if accuracy is None else str(accuracy.n),
+    )
+
+
+def _summary(family: Family) -> dict[str, Any]:
+    record = family.manifest.to_dict()
+    return {
+        "folder": str(family.folder),
+        "name": record["name"],
+        "variants": [
+            {key: variant[key] for key in _SUMMARY_KEYS} for variant in record["variants"]
+        ],
+    }
+
+
+_SUMMARY_KEYS = ("name", "phi", "resolution", "parameters", "macs", "macs_ratio",
+                 "asked_macs_ratio", "model", "accuracy", "accuracy_reason")  # fmt: skip

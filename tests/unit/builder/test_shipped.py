@@ -1,0 +1,32 @@
+"""Where recipes are found: a path, a folder, or a shipped name."""
+
+from pathlib import Path
+
+import pytest
+
+from edgescale.builder import shipped as module
+from edgescale.builder.shipped import find_recipe
+from edgescale.errors import RecipeError
+
+
+def test_a_path_a_folder_and_a_name_are_found(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text("")
+    assert find_recipe(str(path)) == path
+    assert find_recipe(str(tmp_path)) == path
+    assert find_recipe("cluttered-digits").parent.name == "cluttered-digits"
+
+
+def test_a_wheel_carries_them_inside_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = tmp_path / "models" / "mine" / "recipe.toml"
+    inside.parent.mkdir(parents=True)
+    inside.write_text("")
+    monkeypatch.setattr(module, "_WHEEL", tmp_path / "models")
+    assert find_recipe("mine") == inside
+
+
+def test_an_unknown_name_gets_the_nearest() -> None:
+    with pytest.raises(RecipeError, match="did you mean 'imagenet-lite'"):
+        find_recipe("imagenet-light")
