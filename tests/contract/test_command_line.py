@@ -1,0 +1,62 @@
+"""Every verb answers ``--help``, quickly, and errors end in the right exit code."""
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgescale.cli import VERBS
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "edgescale", *arguments],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", list(VERBS))
+def test_help_of_every_verb(verb: str) -> None:
+    result = run(verb, "--help")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith(f"Usage: edgescale {verb} ")
+
+
+def test_help_takes_less_than_150_ms_of_cpu() -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    runs = 5
+    for _ in range(runs):
+        assert run("--help").returncode == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
+    assert used / runs < 0.150
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "complaint"),
+    [
+        pytest.param(["plam"], 2, "did you mean 'plan'?", id="unknown verb"),
+        pytest.param(["plan", "--phi=-9"], 1, "error: phi -9 is too small", id="known error"),
+        pytest.param(["plan", "--bad"], 2, "No such option", id="unknown option"),
+        pytest.param(["inspect", "nowhere"], 1, "nowhere", id="missing family"),
+    ],
+)
+def test_errors_have_their_exit_code_and_one_line(
+    arguments: list[str], code: int, complaint: str
+) -> None:
+    result = run(*arguments)
+    assert result.returncode == code
+    assert complaint in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_traceback_is_shown_on_request() -> None:
+    assert "Traceback" in run("-vv", "plan", "--phi=-9").stderr
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    script = f"{sys.executable} -m edgescale plan --phi=0 2>{tmp_path / 'err'} | true"
+    subprocess.run(["sh", "-c", script], timeout=60, check=True)
+    assert "Traceback" not in (tmp_path / "err").read_text()
