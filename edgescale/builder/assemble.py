@@ -4,11 +4,11 @@ Nothing here needs TensorFlow. The manifest is written last and holds no times, 
 give the same bytes.
 """
 
-import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from edgescale import __version__
-from edgescale.builder.plan import Plan, PlannedVariant, dropped_variants
+from edgescale.builder.plan import Plan, PlannedVariant
 from edgescale.builder.recipe import baseline_record
 from edgescale.builder.results import stage_folder
 from edgescale.builder.stages import ARCHITECTURE_FILE, EVALUATION_FILE, MODEL_FILE
@@ -25,6 +25,7 @@ from edgescale.family.manifest import (
 from edgescale.family.store import (
     Family,
     artifact_from,
+    artifacts_of,
     save_manifest,
     sha256_of,
     write_bytes,
@@ -32,12 +33,13 @@ from edgescale.family.store import (
 from edgescale.inference.evaluation import load_evaluation
 
 VARIANTS_FOLDER = "variants"
+_DIGITS_IN_NAME = 12
 _NOT_COMPILED = "this version of edgescale does not compile for the Edge TPU"
 _NOT_EVALUATED = "the recipe names no labelled images: neither [data] nor [evaluation]"
 
 
 def assemble(family: Path, plan: Plan) -> Family:
-    """Writes the files of every variant, then the manifest, then removes variants it dropped.
+    """Writes the files of every variant, then the manifest, then removes what it does not name.
 
     Raises:
         BuildError: the folder cannot be written.
@@ -59,8 +61,8 @@ def assemble(family: Path, plan: Plan) -> Family:
         save_manifest(family, manifest)
     except ArtifactError as problem:
         raise BuildError(str(problem)) from problem
-    for folder in dropped_variants(family, plan):
-        shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):  # leftovers cost space, nothing else
+        _remove_unnamed(family, checked)
     return Family(family, checked)
 
 
@@ -108,9 +110,26 @@ def _accuracy(family: Path, planned: PlannedVariant) -> Accuracy:
 
 
 def _published(family: Path, planned: PlannedVariant, stage: str, name: str) -> Artifact:
-    """Copies a file of a stage's result to where the manifest names it, unless it is there."""
+    """Copies a file of a stage's result to where the manifest will name it, unless it is there.
+
+    The file's name carries its content, so that the files of the manifest before stay as they are
+    until the new manifest replaces it.
+    """
     source = stage_folder(family, planned.name, stage) / name
-    target = family / VARIANTS_FOLDER / planned.name / name
-    if not target.is_file() or sha256_of(target) != sha256_of(source):
+    digest = sha256_of(source)
+    folder = family / VARIANTS_FOLDER / planned.name
+    target = folder / f"{source.stem}-{digest[:_DIGITS_IN_NAME]}{source.suffix}"
+    if not target.is_file() or sha256_of(target) != digest:
         write_bytes(target, source.read_bytes())
     return artifact_from(family, target)
+
+
+def _remove_unnamed(family: Path, manifest: Manifest) -> None:
+    """Removes the files and folders under ``variants`` that the manifest does not name."""
+    named = {family / artifact.path for artifact in artifacts_of(manifest)}
+    for folder in (family / VARIANTS_FOLDER).iterdir():
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if path not in named:
+                path.unlink(missing_ok=True)
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()

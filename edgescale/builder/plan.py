@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from edgescale.builder.class_folders import evaluation_digest
@@ -19,7 +18,6 @@ from edgescale.builder.photos import photos_digest
 from edgescale.builder.pixels import INPUT_SCALE, INPUT_ZERO_POINT, MEAN, STD
 from edgescale.builder.published_weights import SOURCES
 from edgescale.builder.recipe import Recipe
-from edgescale.builder.results import BUILD_FOLDER
 from edgescale.errors import ArchitectureError, RecipeError
 from edgescale.family.manifest import Preparation
 from edgescale.scaling.variant import Variant, published, scale
@@ -192,10 +190,3 @@ def _preparation(recipe: Recipe, variant: Variant) -> Preparation:
         scale=INPUT_SCALE,
         zero_point=INPUT_ZERO_POINT,
     )
-
-
-def dropped_variants(family: Path, plan: Plan) -> list[Path]:
-    """Returns the variant folders that were built here and are not in the plan any more."""
-    names = {planned.name for planned in plan.variants}
-    built = {path.name for path in (family / BUILD_FOLDER).glob("*") if path.is_dir()}
-    return [family / "variants" / name for name in sorted(built - names)]
