@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from edgescale.builder.assemble import assemble
+from edgescale.builder.find_recipe import find_recipe
 from edgescale.builder.lock import building
 from edgescale.builder.plan import Plan, PlannedVariant, make_plan
 from edgescale.builder.pool import Pool
 from edgescale.builder.progress import BuildEvent, OnEvent, Steps
 from edgescale.builder.recipe_file import parse_toml, recipe_from_table
 from edgescale.builder.results import BUILD_FOLDER, is_finished, remove_unfinished, stage_folder
-from edgescale.builder.shipped import find_recipe
 from edgescale.builder.tensorflow_setup import require_tensorflow
 from edgescale.errors import BuildError
 from edgescale.family.store import MANIFEST_FILE, Family, load_family

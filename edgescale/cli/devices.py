@@ -10,6 +10,7 @@ import click
 from edgescale.cli import show
 from edgescale.cli.options import AS_JSON
 from edgescale.device.edge_tpus import EdgeTpu
+from edgescale.device.known import known_devices
 from edgescale.device.probe import Machine, Pressure, pressure, probe
 from edgescale.device.runtimes import runtimes_here
 from edgescale.device.store import ENVIRONMENT, profiles_place
@@ -21,9 +22,14 @@ SCHEMA_VERSION = 1
 
 
 @click.command()
+@click.option("--known", "of_known", is_flag=True,
+              help="Show instead what datasheets and published sources say of Coral devices.")  # fmt: skip
 @AS_JSON
-def command(as_json: bool) -> None:
+def command(of_known: bool, as_json: bool) -> None:
     """Show what this machine can do: CPU, memory, TFLite runtimes, Edge TPUs, cameras."""
+    if of_known:
+        _show_known(as_json)
+        return
     machine, busy, pycoral = probe(), pressure(), pycoral_report()
     runtimes = runtimes_here()
     if as_json:
@@ -40,6 +46,19 @@ def command(as_json: bool) -> None:
         click.echo("Edge TPU: none on the USB and PCI buses")
     click.echo(f"cameras: {' '.join(_cameras()) or 'none'}")
     click.echo(f"profiles: {profiles_place(None)}")
+
+
+def _show_known(as_json: bool) -> None:
+    devices = list(known_devices())
+    if as_json:
+        show.json_object({"schema_version": SCHEMA_VERSION,
+                          "devices": [asdict(device) for device in devices]})  # fmt: skip
+        return
+    for device in devices:
+        click.echo(f"{device.id}: {device.name}")
+        for one in device.values:
+            known = f"{one.value} ({one.kind}: {one.source})"
+            click.echo(f"  {one.name}: {'not known' if one.value is None else known}")
 
 
 def _record(

@@ -9,9 +9,9 @@ import pytest
 
 from edgescale.builder import tensorflow_setup
 from edgescale.builder.build import build_family
+from edgescale.builder.find_recipe import shipped_recipes
 from edgescale.builder.plan import Digests, make_plan
 from edgescale.builder.recipe_file import parse_toml, recipe_from_table
-from edgescale.builder.shipped import shipped_recipes
 from edgescale.builder.stages import Work, make_weights
 from edgescale.builder.weights import load_weights
 from edgescale.errors import BuildError

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from edgescale.builder.build import scaling_warnings
+from edgescale.builder.find_recipe import shipped_recipes
 from edgescale.builder.plan import Digests, Plan, make_plan
 from edgescale.builder.recipe_file import parse_toml, recipe_from_table
-from edgescale.builder.shipped import shipped_recipes
 from edgescale.errors import DataError, RecipeError
 
 DIGESTS = Digests("d" * 64, "c" * 64, None)

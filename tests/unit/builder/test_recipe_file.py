@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from edgescale.builder.find_recipe import shipped_recipes
 from edgescale.builder.recipe import Recipe
 from edgescale.builder.recipe_file import read_recipe
-from edgescale.builder.shipped import shipped_recipes
 from edgescale.errors import RecipeError
 
 GOOD = """

@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from edgescale.cli.devices import command
 from edgescale.device.known import known_devices
 from edgescale.errors import DeviceError
 
@@ -33,3 +35,11 @@ def test_a_value_without_its_origin_is_refused(
     (tmp_path / "x.json").write_text(json.dumps(record))
     with pytest.raises(DeviceError, match=complaint):
         list(known_devices(tmp_path))
+
+
+def test_the_verb_shows_each_value_with_its_source() -> None:
+    said = CliRunner().invoke(command, ["--known"]).output
+    assert "clock_max_hz: 500000000 (source code: google-coral/libedgetpu" in said
+    assert "cpu: not known" in said
+    record = json.loads(CliRunner().invoke(command, ["--known", "--json"]).output)
+    assert {device["id"] for device in record["devices"]} >= {"coral-dev-board"}

@@ -1,19 +1,17 @@
-"""Finds the shipped recipes: beside the package in a checkout, inside it in a wheel."""
+"""Finds a recipe: a file, a folder that holds one, or the name of a shipped one."""
 
 from pathlib import Path
 
 from edgescale.errors import RecipeError
 from edgescale.family.fields import did_you_mean
+from edgescale.family.shipped import shipped
 
 RECIPE_FILE = "recipe.toml"
-_PACKAGE = Path(__file__).resolve().parents[1]
-_WHEEL, _CHECKOUT = _PACKAGE / "_shipped" / "models", _PACKAGE.parent / "models"
 
 
 def shipped_recipes() -> dict[str, Path]:
     """Returns the shipped recipes by name."""
-    home = _WHEEL if _WHEEL.is_dir() else _CHECKOUT
-    return {path.parent.name: path for path in sorted(home.glob(f"*/{RECIPE_FILE}"))}
+    return {path.parent.name: path for path in sorted(shipped("models").glob(f"*/{RECIPE_FILE}"))}
 
 
 def find_recipe(text: str) -> Path:
@@ -25,11 +23,11 @@ def find_recipe(text: str) -> Path:
     path = Path(text)
     if path.is_dir() and (path / RECIPE_FILE).is_file():
         return path / RECIPE_FILE
-    shipped = shipped_recipes()
-    if text in shipped and not path.is_file():
-        return shipped[text]
+    recipes = shipped_recipes()
+    if text in recipes and not path.is_file():
+        return recipes[text]
     if not path.is_file():
         raise RecipeError(
-            f"{text}: no such file, and no shipped recipe of this name{did_you_mean(text, shipped)}"
+            f"{text}: no such file, and no shipped recipe of this name{did_you_mean(text, recipes)}"
         )
     return path

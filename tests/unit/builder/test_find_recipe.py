@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edgescale.builder import shipped as module
-from edgescale.builder.shipped import find_recipe
+from edgescale.builder.find_recipe import find_recipe
 from edgescale.errors import RecipeError
 
 
@@ -15,16 +14,6 @@ def test_a_path_a_folder_and_a_name_are_found(tmp_path: Path) -> None:
     assert find_recipe(str(path)) == path
     assert find_recipe(str(tmp_path)) == path
     assert find_recipe("cluttered-digits").parent.name == "cluttered-digits"
-
-
-def test_a_wheel_carries_them_inside_the_package(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    inside = tmp_path / "models" / "mine" / "recipe.toml"
-    inside.parent.mkdir(parents=True)
-    inside.write_text("")
-    monkeypatch.setattr(module, "_WHEEL", tmp_path / "models")
-    assert find_recipe("mine") == inside
 
 
 def test_an_unknown_name_gets_the_nearest() -> None:
