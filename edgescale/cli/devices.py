@@ -22,8 +22,12 @@ SCHEMA_VERSION = 1
 
 
 @click.command()
-@click.option("--known", "of_known", is_flag=True,
-              help="Show instead what datasheets and published sources say of Coral devices.")  # fmt: skip
+@click.option(
+    "--known",
+    "of_known",
+    is_flag=True,
+    help="Show instead what datasheets and published sources say of Coral devices.",
+)
 @AS_JSON
 def command(of_known: bool, as_json: bool) -> None:
     """Show what this machine can do: CPU, memory, TFLite runtimes, Edge TPUs, cameras."""
