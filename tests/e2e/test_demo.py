@@ -69,7 +69,7 @@ def test_every_file_it_names_is_there(first_run: tuple[Path, str, float]) -> Non
     html = (out / "report.html").read_text(encoding="utf-8")
     assert html.count("<svg") == 1
     assert html.count("data:image/jpeg") == 6
-    assert not (out / "nowhere").exists()
+    assert not list((out / "nowhere").rglob("*edgescale*"))
 
 
 def test_both_runs_keep_their_cpu_budget(first_run: tuple[Path, str, float]) -> None:

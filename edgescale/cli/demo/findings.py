@@ -70,7 +70,8 @@ class Finding:
         accuracies = {variant.accuracy_reason for variant in self.family.manifest.variants}
         lines += [f"accuracy: {reason}" for reason in sorted(filter(None, accuracies))]
         for choice in self.choices:
-            lines.append(f"{choice.budget_text}: {choice.chosen or choice.nothing_fits}")
+            outcome = f"chose {choice.chosen}" if choice.chosen else choice.nothing_fits
+            lines.append(f"{choice.budget_text}: {outcome}")
             lines += [f"  not {other.variant}: {other.text}" for other in choice.rejections]
         return lines
 
