@@ -22,6 +22,7 @@ from edgescale.builder.recipe import (
     TrainingRecipe,
 )
 from edgescale.builder.recipe_labels import read_labels
+from edgescale.builder.tensorflow_setup import INSTALL_BUILD
 from edgescale.errors import ArchitectureError, RecipeError
 from edgescale.family.fields import Fields, did_you_mean
 from edgescale.family.manifest import NAME
@@ -65,8 +66,13 @@ def _loads(text: str) -> dict[str, Any]:
         import tomllib
 
         return tomllib.loads(text)
-    import tomli
-
+    try:
+        import tomli
+    except ImportError as problem:
+        raise RecipeError(
+            "reading recipes on Python 3.10 needs tomli, which is not installed; install it with:"
+            f" {INSTALL_BUILD}"
+        ) from problem
     table: dict[str, Any] = tomli.loads(text)
     return table
 
