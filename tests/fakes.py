@@ -13,8 +13,8 @@ from edgescale.device.statistics import Quantiles
 from edgescale.family.manifest import Artifact, Manifest, Preparation, VariantRecord
 from edgescale.family.store import Family, artifact_from, save_manifest
 from edgescale.inference.classifier import Prediction
+from edgescale.inference.preparation import Image
 from edgescale.inference.worker import Inference
-from edgescale.stream.frame import Image
 
 LABELS = ("cat", "dog", "bird")
 
@@ -149,6 +149,7 @@ class FakeWorker:
     on_classify: Callable[[str], None] = lambda name: None
     runtime_name: str = "ai_edge_litert"
     runtime_version: str = "2.3.0"
+    device: str = "cpu"
     load_ms: float = 7.0
     closed: bool = False
     served: int = 0

@@ -31,6 +31,7 @@ class Tiny:
     compiled: bool = False
     per_channel: bool = False
     input_scale: float = 1 / 128
+    weight: float | None = None  # of a model in float32, whose inputs are 0 to 1
 
     @property
     def outputs(self) -> int:
@@ -39,6 +40,8 @@ class Tiny:
 
 def tiny_model(tiny: Tiny = Tiny()) -> bytes:
     """Returns the file's bytes."""
+    if tiny.weight is not None:
+        return _float_model(tiny.side, tiny.weight)
     builder = _Builder()
     size = tiny.side * tiny.side * 3
     image = builder.tensor("image", [1, tiny.side, tiny.side, 3], "UINT8", tiny.input_scale, 0)
@@ -63,6 +66,21 @@ def tiny_model(tiny: Tiny = Tiny()) -> bytes:
             last = builder.tensor("scores", [1, tiny.outputs], "UINT8", 1 / 256, 0)
             builder.operator("SOFTMAX", [logits], [last])
     return builder.finish(image, last)
+
+
+def _float_model(side: int, weight: float) -> bytes:
+    builder = _Builder()
+    image = builder.tensor("image", [1, side, side, 3], "FLOAT32", None, 0)
+    logits = builder.tensor("logits", [1, 3], "FLOAT32", None, 0)
+    scores = builder.tensor("scores", [1, 3], "FLOAT32", None, 0)
+    weights = np.zeros((3, side * side, 3), np.float32)
+    for colour in range(3):
+        weights[colour, :, colour] = weight
+    kernel = builder.tensor("kernel", [3, side * side * 3], "FLOAT32", None, 0, weights)
+    bias = builder.tensor("bias", [3], "FLOAT32", None, 0, np.zeros(3, np.float32))
+    builder.operator("FULLY_CONNECTED", [image, kernel, bias], [logits])
+    builder.operator("SOFTMAX", [logits], [scores])
+    return builder.finish(image, scores)
 
 
 def tiny_record(folder: Path, name: str, tiny: Tiny = Tiny(), twin: bool = False) -> VariantRecord:
@@ -112,15 +130,16 @@ class _Builder:
         self.codes: list[Any] = []
 
     def tensor(  # noqa: PLR0913 - the fields of a tensor
-        self, name: str, shape: list[int], dtype: str, scale: float, zero_point: int,
+        self, name: str, shape: list[int], dtype: str, scale: float | None, zero_point: int,
         data: Any = None, channels: int = 1,
     ) -> int:  # fmt: skip
         tensor = schema.TensorT()
         tensor.name, tensor.shape = name, shape
         tensor.type = getattr(schema.TensorType, dtype)
         tensor.quantization = schema.QuantizationParametersT()
-        tensor.quantization.scale = [scale] * channels
-        tensor.quantization.zeroPoint = [zero_point] * channels
+        if scale is not None:
+            tensor.quantization.scale = [scale] * channels
+            tensor.quantization.zeroPoint = [zero_point] * channels
         tensor.buffer = 0
         if data is not None:
             buffer = schema.BufferT()

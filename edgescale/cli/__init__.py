@@ -5,12 +5,16 @@ Known errors become one line on stderr and the error's exit code; a traceback ap
 """
 
 import logging
+import os
 import sys
+from contextlib import suppress
 from importlib import import_module
+from typing import Any
 
 import click
 
 from edgescale import __version__
+from edgescale.cli.show import printable
 from edgescale.errors import EdgescaleError
 
 # verb: (module, what it does). The help text is here so that `--help` imports no verb.
@@ -73,8 +77,31 @@ def edgescale(verbose: int, quiet: bool) -> None:
       EDGESCALE_TEST_DATA  folder of test images and models (tests and tools only)
     """
     level = logging.ERROR if quiet else logging.DEBUG if verbose > 1 else logging.INFO
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PrintableFormatter("%(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger("edgescale").setLevel(level)
+
+
+class PrintableFormatter(logging.Formatter):
+    """Keeps control characters of foreign files from the terminal, line by line."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Returns the line without control characters."""
+        return printable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        """Returns the traceback; its lines stay lines."""
+        return "\n".join(printable(line) for line in super().formatException(ei).splitlines())
+
+
+def _drop_output() -> None:
+    """What could not be written to stdout would fail again when Python flushes it on exit."""
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stdout.flush()
+        return
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -89,6 +116,13 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(130)
     except EdgescaleError as problem:
         logging.getLogger(__name__).debug("traceback", exc_info=True)
-        click.echo(f"error: {problem}", err=True)
+        click.echo(f"error: {printable(str(problem))}", err=True)
         sys.exit(problem.exit_code)
+    except OSError as problem:  # a full disk, a closed output, a folder nobody may enter
+        logging.getLogger(__name__).debug("traceback", exc_info=True)
+        place = "" if problem.filename is None else f"{problem.filename}: "
+        text = f"error: {place}the system refused ({problem.strerror or problem}); check that the"
+        click.echo(printable(f"{text} path may be used and the disk has space left"), err=True)
+        _drop_output()
+        sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)

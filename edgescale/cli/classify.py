@@ -1,6 +1,7 @@
 """``edgescale classify``: frames in, one line per frame out, until source or user ends it."""
 
 import json
+import math
 import os
 import sys
 import time
@@ -29,6 +30,13 @@ from edgescale.stream.stats import RunStats
 from edgescale.units import milliseconds
 
 
+def _number(ctx: click.Context, param: click.Parameter, value: float) -> float:
+    """Refuses NaN, which lies in every range."""
+    if math.isnan(value):
+        raise click.BadParameter("nan is not in the range 0<=x<=1.", ctx, param)
+    return value
+
+
 @click.command()
 @FAMILY
 @click.option(
@@ -55,6 +63,7 @@ from edgescale.units import milliseconds
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1),
+    callback=_number,
     default=0.0,
     show_default=True,
     help="Leave out predictions with a lower score.",
@@ -85,7 +94,8 @@ def command(  # noqa: PLR0913 - one argument for each flag
 
     Without --variant the largest variant that fits the budget is selected by its profile on this
     machine; where no fresh profile is stored, it is measured first. A file gives every frame, a
-    camera the newest. Ctrl-C ends the run and keeps what was saved.
+    camera the newest. A file keeps two frames in flight, so its answers are up to twice as old as
+    the latency that was budgeted. Ctrl-C ends the run and keeps what was saved.
     """
     budget = budget_from(latency_budget, min_fps, memory_budget)
     if variant is not None and budget != Budget():

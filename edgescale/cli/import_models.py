@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgescale.cli.options import FiniteRange, terminable
+from edgescale.cli.show import on_terminal
+
 if TYPE_CHECKING:
     from edgescale.inference.labelled import LabelledImage
 
@@ -27,11 +30,13 @@ if TYPE_CHECKING:
     type=click.IntRange(0, 1000),
     help="Outputs before the first label (1 where output 0 is the background).",
 )
-@click.option("--mean", type=float, help="Of the input; default: so that raw bytes go in.")
-@click.option("--std", type=click.FloatRange(1e-6), help="Of the input; default: the same.")
+@click.option(
+    "--mean", type=FiniteRange(-1e6, 1e6), help="Of the input; default: so that raw bytes go in."
+)
+@click.option("--std", type=FiniteRange(1e-6, 1e6), help="Of the input; default: the same.")
 @click.option(
     "--crop",
-    type=click.FloatRange(0.01, 1.0),
+    type=FiniteRange(0.01, 1.0),
     default=0.875,
     show_default=True,
     help="Fraction of the picture kept by the centre crop.",
@@ -83,7 +88,8 @@ def command(  # noqa: PLR0913 - one argument per option
         evaluate_on=evaluate_on,
         runtime=runtime,
     )
-    family = import_family(files, labels_file, out, settings=settings, watch=_with_progress)
+    with terminable():
+        family = import_family(files, labels_file, out, settings=settings, watch=_with_progress)
     if as_json:
         json_object(family_record(family))
     else:
@@ -91,7 +97,7 @@ def command(  # noqa: PLR0913 - one argument per option
 
 
 def _with_progress(name: str, images: "Sequence[LabelledImage]") -> "Iterable[LabelledImage]":
-    if not sys.stderr.isatty():
+    if not on_terminal():
         return images
     return _bar(name, images)
 

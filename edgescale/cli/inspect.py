@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgescale.cli.show import json_object, printable, table
+from edgescale.errors import ModelFileError
+from edgescale.family.places import is_dir
 from edgescale.units import count, mib, millions, percent
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from edgescale.family.manifest import Accuracy, VariantRecord
     from edgescale.family.store import Family
 
+SCHEMA_VERSION = 1  # of the record of a .tflite file
 _MOST_SHOWN_LABELS = 5
 
 
@@ -23,7 +26,9 @@ _MOST_SHOWN_LABELS = 5
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(path: Path, layers: bool, as_json: bool) -> None:
     """Show what a family or a .tflite file holds."""
-    if path.is_dir() or path.name == "manifest.json":
+    if path.name == "manifest.json" or is_dir(path, ModelFileError):
+        if layers:
+            raise click.UsageError("--layers lists those of a .tflite file; give one of the family")
         from edgescale.family.store import load_family
 
         family = load_family(path)
@@ -108,14 +113,15 @@ def _preparation_text(variant: "VariantRecord") -> str:
 
 def model_record(path: Path, model: "ModelFile") -> dict[str, Any]:
     """Returns everything known of a model file as plain values."""
-    return {"file": str(path), "size_bytes": path.stat().st_size, **asdict(model)}
+    return {"schema_version": SCHEMA_VERSION, "file": str(path), "size_bytes": path.stat().st_size,
+            **asdict(model)}  # fmt: skip
 
 
 def model_text(path: Path, model: "ModelFile", *, with_layers: bool) -> str:
     """Returns a model file as text: what it is, its tensors, its operators."""
     compiled = "yes (its weights and MACs are inside the Edge TPU's operator)"
     facts = [
-        ("file", f"{path} ({mib(path.stat().st_size)})"),
+        ("file", f"{printable(str(path))} ({mib(path.stat().st_size)})"),
         ("compiled for the Edge TPU", compiled if model.compiled else "no"),
         ("MACs", count(model.macs)),
         ("weights", mib(model.weight_bytes)),

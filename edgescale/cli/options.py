@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 
 import click
 
+from edgescale.cli.show import on_terminal
+
 Command = TypeVar("Command", bound=Callable[..., Any])
-TERMINATED = 143  # 128 + SIGTERM, as shells report it
 
 
 def above_zero(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
@@ -19,6 +20,19 @@ def above_zero(ctx: click.Context, param: click.Parameter, value: float | None) 
     if value is not None and not (math.isfinite(value) and value > 0):
         raise click.BadParameter(f"{value:g} is not a number above zero", ctx, param)
     return value
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers; NaN, which no comparison refuses, is not in it."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Returns the number."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number:g} is not a finite number", param, ctx)
+        return number
 
 
 FAMILY = click.argument("family", type=click.Path(path_type=Path))
@@ -67,7 +81,8 @@ def budget_options(command: Command) -> Command:
             type=float,
             callback=above_zero,
             metavar="MIB",
-            help="Most memory of worker (peak) and main process together, in MiB (2^20 bytes).",
+            help="Most memory of worker (peak) and main process together, in MiB (2^20 bytes), as"
+            " measured: without video decoder and frames.",
         ),
         click.option(
             "--min-fps",
@@ -81,7 +96,8 @@ def budget_options(command: Command) -> Command:
             type=float,
             callback=above_zero,
             metavar="MS",
-            help="Largest p95 time from a decoded frame to its answer, in milliseconds.",
+            help="Largest p95 time from a decoded frame to its answer, in milliseconds, of one"
+            " 640x480 frame in flight; a file keeps two, so its answers are up to twice as old.",
         ),
     ):
         command = option(command)
@@ -94,7 +110,7 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None] | None]:
 
     The bar appears with the first step: often nothing has to be measured at all.
     """
-    if not sys.stderr.isatty():
+    if not on_terminal():
         yield None
         return
     with ExitStack() as stack:
@@ -113,13 +129,19 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None] | None]:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Turns SIGTERM into an orderly exit with status 143: workers, files and cameras are closed."""
+    """Turns SIGTERM and a closed terminal into an orderly exit: workers and files are closed.
+
+    The status is 128 plus the signal, as shells report it. A signal that is ignored stays so:
+    ``nohup`` means it.
+    """
 
     def leave(number: int, frame: object) -> None:
-        sys.exit(TERMINATED)
+        sys.exit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, leave)
+    numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]
+    before = {number: signal.signal(number, leave) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -47,7 +47,9 @@ def command(  # noqa: PLR0913 - one argument for each flag
     """Measure each variant of FAMILY on this machine.
 
     Latency runs from a decoded frame in memory to its top-k, through the worker process that also
-    serves; quantiles are nearest-rank. The profile is kept for 'select' and 'classify'.
+    serves, with one frame of 640x480 in flight; quantiles are nearest-rank. Memory is that of the
+    worker (peak) and of this process, without the decoder and frames of a video. The profile
+    is kept for 'select' and 'classify'.
     """
     loaded = load_family(family)
     folder = profiles_folder(profiles, loaded)

@@ -1,6 +1,7 @@
 """What every verb prints with: one aligned table, one JSON object."""
 
 import json
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,8 +22,13 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def json_object(record: dict[str, Any]) -> None:
-    """Prints one JSON object on stdout."""
-    click.echo(json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False))
+    """Prints one JSON object on stdout; in ASCII, since foreign text may be half a character."""
+    click.echo(json.dumps(record, indent=2, allow_nan=False))
+
+
+def on_terminal() -> bool:
+    """Says whether stderr is there (``2>&-`` closes it) and a terminal, for progress bars."""
+    return bool(sys.stderr) and sys.stderr.isatty()
 
 
 def printable(text: str) -> str:

@@ -146,7 +146,13 @@ class _Bench:
     def measurement(self) -> Measurement:
         """Returns what was measured, or why nothing was."""
         if self.problem is not None:
-            return Measurement(self.variant.name, self.model_sha256, error=str(self.problem))
+            problem = self.problem
+            return Measurement(
+                self.variant.name,
+                self.model_sha256,
+                error=str(problem),
+                error_kind=type(problem).__name__,
+            )
         return Measurement(
             variant=self.variant.name,
             model_sha256=self.model_sha256,

@@ -27,7 +27,7 @@ def fresh_profile(
     family: Family,
     settings: WorkerSettings,
     *,
-    folder: Path | None = None,
+    folder: Path | str | None = None,
     progress: Progress | None = None,
 ) -> DeviceProfile:
     """Returns the stored profile of this family on this machine, or measures it now.
@@ -49,7 +49,9 @@ def fresh_profile(
         now=datetime.now(timezone.utc),
     )
     if isinstance(found, DeviceProfile):
-        log.info("using the profile of %s in %s", found.time, folder)
+        runs = max(one.n or 0 for one in found.variants)
+        noise = ", measured while the machine was busy" if found.noise.noisy else ""
+        log.info("using the profile of %s in %s (n = %d%s)", found.time, folder, runs, noise)
         return found
     log.warning("measuring '%s' on this machine first: %s", family.manifest.name, found)
     measured = profile_with(family, settings, progress=progress)

@@ -77,6 +77,8 @@ def profile_with(
         raise ProfileError(f"{plan.runs} runs tell nothing; measure at least {FEWEST_RUNS}")
     records = family.manifest.variants
     if variants is not None:
+        if not variants:
+            raise ValueError("no variant to measure: name at least one, or give None for all")
         records = tuple(family.variant(name) for name in variants)
     machine = probe()
     choice, resolved = resolve(records, settings, machine)

@@ -45,6 +45,7 @@ class Measurement:
     variant: str
     model_sha256: str
     error: str | None
+    error_kind: str | None = None  # the class of the error
     load_ms: float | None = None
     first_inference_ms: float | None = None
     warmup_runs: int | None = None
@@ -57,7 +58,10 @@ class Measurement:
 
     @property
     def memory_bytes(self) -> int:
-        """Memory to serve it: the worker's peak and the main process together."""
+        """The worker's peak and what the main process held while it measured, together.
+
+        To serve a stream takes more: a video decoder and its frames come on top.
+        """
         return (self.worker_peak_rss_bytes or 0) + (self.main_rss_bytes or 0)
 
 
@@ -158,6 +162,7 @@ def _measurement(fields: Fields) -> Measurement:
         variant=fields.text("variant", longest=100),
         model_sha256=fields.text("model_sha256", longest=64),
         error=error,
+        error_kind=_text(fields, "error_kind"),
         load_ms=_number(fields, "load_ms", wanted),
         first_inference_ms=_number(fields, "first_inference_ms", wanted),
         warmup_runs=_integer(fields, "warmup_runs", wanted),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import edgescale
 from edgescale.device.profile import DeviceProfile, parse_time, read_profile
-from edgescale.errors import ProfileError
+from edgescale.errors import ProfileError, WorkerDied
 from edgescale.family.store import Family, replacing, write_json
 
 ENVIRONMENT = "EDGESCALE_DEVICES"
@@ -33,7 +33,7 @@ class Conditions:
     edgescale_version: str = edgescale.__version__
 
 
-def profiles_folder(asked: Path | None, family: Family) -> Path:
+def profiles_folder(asked: Path | str | None, family: Family) -> Path:
     """Returns where profiles lie: as asked, ``EDGESCALE_DEVICES``, or the user's state folder.
 
     Raises:
@@ -41,8 +41,11 @@ def profiles_folder(asked: Path | None, family: Family) -> Path:
     """
     asked = profiles_place(asked)
     package = Path(edgescale.__file__).resolve().parent
-    for place, name in ((family.folder.resolve(), "the family"), (package, "the package")):
-        if place in (asked.resolve(), *asked.resolve().parents):
+    # os.path asks the file system too, but takes what it may not read as it is written.
+    real = Path(os.path.realpath(asked))
+    folder = Path(os.path.realpath(family.folder))
+    for place, name in ((folder, "the family"), (package, "the package")):
+        if place in (real, *real.parents):
             raise ProfileError(
                 f"{asked}: is inside {name}, which profiles must not change; give another folder"
                 f" with --profiles or {ENVIRONMENT}"
@@ -50,10 +53,11 @@ def profiles_folder(asked: Path | None, family: Family) -> Path:
     return asked
 
 
-def profiles_place(asked: Path | None) -> Path:
+def profiles_place(asked: Path | str | None) -> Path:
     """Returns the folder as asked, else ``EDGESCALE_DEVICES``, else the user's state folder."""
     named = os.environ.get(ENVIRONMENT)
-    return asked or (Path(named) if named else _state_folder())
+    place = asked or named
+    return Path(place) if place else _state_folder()
 
 
 def profile_path(folder: Path, family: str, conditions: Conditions) -> Path:
@@ -112,7 +116,7 @@ def find_fresh(
 ) -> DeviceProfile | str:
     """Returns the stored profile, or the reason why there is none that may be believed."""
     path = profile_path(folder, family, conditions)
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 - never raises
         return _why_none(folder, family, conditions)
     try:
         profile = read_profile(path)
@@ -123,13 +127,17 @@ def find_fresh(
         return f"the stored one ({path}) was measured under other conditions"
     if not timedelta(0) <= now - measured <= FRESH_FOR:
         return f"the stored one is of {profile.time}, not of the last {FRESH_FOR.days} days"
+    # A worker dies of a full memory or a pulled stick as well as of its model: ask it again.
+    died = next((one for one in profile.variants if one.error_kind == WorkerDied.__name__), None)
+    if died is not None:
+        return f"the stored one has no figures of '{died.variant}' ({died.error})"
     return profile
 
 
 def _why_none(folder: Path, family: str, conditions: Conditions) -> str:
     """Says what differs from the profile of this family that is nearest to the conditions."""
     reasons = []
-    for path in sorted(folder.glob(f"{family}-*.json")) if folder.is_dir() else []:
+    for path in sorted(folder.glob(f"{family}-*.json")) if os.path.isdir(folder) else []:  # noqa: PTH112 - never raises
         try:
             profile = read_profile(path)
         except ProfileError:

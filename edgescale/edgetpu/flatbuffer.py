@@ -1,15 +1,17 @@
 """A ``.tflite`` file as plain records: the graphs, their tensors and their operators.
 
-The only file that touches the TFLite schema. A model is foreign input: every count is bounded and
+The only file that reads by the TFLite schema. A model is foreign input: every count is bounded and
 every offset checked, so that junk ends in one sentence and never in a traceback or in gigabytes.
 """
 
+import stat
 import struct
 from dataclasses import dataclass
-from math import prod
+from math import isfinite, prod
 from pathlib import Path
 from typing import Any
 
+from edgescale.edgetpu.schema import generated_schema
 from edgescale.errors import ModelFileError
 
 IDENTIFIER = b"TFL3"
@@ -106,7 +108,10 @@ def read_graphs(path: Path) -> tuple[Graph, ...]:
 
 def _content(path: Path) -> bytes:
     try:
-        size_bytes = path.stat().st_size
+        facts = path.stat()
+        size_bytes = facts.st_size
+        if not stat.S_ISREG(facts.st_mode) and not stat.S_ISDIR(facts.st_mode):
+            raise ModelFileError(f"{path}: no regular file; give a .tflite file")
         if size_bytes > LARGEST_FILE_BYTES:
             raise ModelFileError(f"{path}: {size_bytes} bytes; a TFLite model has at most 2 GiB")
         content = path.read_bytes()
@@ -127,14 +132,14 @@ class _Reader:
     """Walks the generated accessors, counting what it has read."""
 
     def __init__(self, path: Path, content: bytes) -> None:
-        from ai_edge_litert import schema_py_generated as schema
-
-        self._schema: Any = schema
+        schema = generated_schema()
+        self._schema = schema
         self._path = path
         self._content = content
         self._model = schema.Model.GetRootAs(content, 0)
         self._edges = 0
         self._tensors = 0
+        self._operators = 0
         self._data_bytes: dict[int, int] = {}
         self._types = {
             number: name.lower()
@@ -160,7 +165,9 @@ class _Reader:
         self._tensors += graph.TensorsLength()
         self._bounded(self._tensors, "tensors", most=MOST_TENSORS)
         tensors = tuple(self._tensor(graph.Tensors(i)) for i in range(graph.TensorsLength()))
-        operators = self._bounded(graph.OperatorsLength(), "operators", most=MOST_TENSORS)
+        operators = graph.OperatorsLength()
+        self._operators += operators
+        self._bounded(self._operators, "operators", most=MOST_TENSORS)
         return Graph(
             tensors=tensors,
             operators=tuple(
@@ -212,8 +219,14 @@ class _Reader:
         self._bounded(found.ZeroPointLength(), "zero points", most=MOST_SCALES)
         self._edges += found.ScaleLength() + found.ZeroPointLength()
         self._bounded(self._edges, "scales and connections", most=MOST_EDGES)
+        scales = tuple(found.ScaleAsNumpy().tolist()) if found.ScaleLength() else ()
+        if not all(map(isfinite, scales)):
+            raise ModelFileError(
+                f"{self._path}: damaged TFLite model (a scale is no finite number); convert it"
+                " again"
+            )
         return (
-            tuple(found.ScaleAsNumpy().tolist()) if found.ScaleLength() else (),
+            scales,
             tuple(found.ZeroPointAsNumpy().tolist()) if found.ZeroPointLength() else (),
         )
 

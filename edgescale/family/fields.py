@@ -5,19 +5,22 @@ a typo never passes in silence. Each refusal is one sentence that names the plac
 """
 
 import difflib
-import math
+import reprlib
+import sys
 from collections.abc import Collection, Mapping
 from typing import Any, Final, TypeVar
 
 from edgescale.errors import EdgescaleError
 
 REQUIRED: Final[Any] = object()
+_LARGEST = sys.float_info.max
+_SHOWN_CHARACTERS = 60
 Default = TypeVar("Default")
 
 
 def did_you_mean(word: str, known: Collection[str]) -> str:
     """Returns ``, did you mean 'x'?`` for the nearest known word, or the list of all of them."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word[:200], list(known), n=1, cutoff=0.6)
     if near:
         return f", did you mean '{near[0]}'?"
     return f"; known: {', '.join(sorted(known))}"
@@ -42,7 +45,8 @@ class Fields:
 
     def refuse(self, key: str, wanted: str) -> EdgescaleError:
         """Builds the error for a value that is not what was needed."""
-        return self._error(f"{self.where}.{key}: expected {wanted}, got {_shown(self._table[key])}")
+        found = _shown(self._table[key])
+        return self._error(f"{self.where}.{_brief(key)}: expected {wanted}, got {found}")
 
     def names(self) -> list[str]:
         """Returns all keys, for a table whose keys are data."""
@@ -78,9 +82,8 @@ class Fields:
         if not isinstance(value, str) or len(value) > longest:
             raise self.refuse(key, f"a text of at most {longest} characters")
         if choices is not None and value not in choices:
-            raise self._error(
-                f"{self.where}.{key}: '{value}' is not known{did_you_mean(value, choices)}"
-            )
+            unknown = f"'{_brief(value)}' is not known{did_you_mean(value, choices)}"
+            raise self._error(f"{self.where}.{_brief(key)}: {unknown}")
         return value
 
     def integer(self, key: str, default: Any = REQUIRED, *, low: int = 0, high: int = 2**53) -> Any:
@@ -101,7 +104,7 @@ class Fields:
             return value
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self.refuse(key, "a number")
-        if not math.isfinite(value) or not low <= value <= high:
+        if not low <= value <= high:  # false for NaN too
             raise self.refuse(key, f"a number from {low:g} to {high:g}")
         return float(value)
 
@@ -136,7 +139,9 @@ class Fields:
         if value is default:
             return value
         good = all(
-            isinstance(item, int | float) and not isinstance(item, bool) and math.isfinite(item)
+            isinstance(item, int | float)
+            and not isinstance(item, bool)
+            and -_LARGEST <= item <= _LARGEST
             for item in value
         )
         if not good:
@@ -145,7 +150,7 @@ class Fields:
 
     def table(self, key: str) -> "Fields":
         """Returns the table under this key as fields of their own."""
-        return Fields(self.take(key), f"{self.where}.{key}", self._error)
+        return Fields(self.take(key), f"{self.where}.{_brief(key)}", self._error)
 
     def tables(self, key: str, *, most: int = 1_000) -> list["Fields"]:
         """Returns the list of tables under this key."""
@@ -167,7 +172,7 @@ class Fields:
         for key in self._table:
             if key not in self._taken:
                 raise self._error(
-                    f"{self.where}: unknown key '{key}'{did_you_mean(key, self._taken)}"
+                    f"{self.where}: unknown key '{_brief(key)}'{did_you_mean(key, self._taken)}"
                 )
 
 
@@ -176,5 +181,10 @@ def _kind(value: object) -> str:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    short = reprlib.Repr()  # a plain repr fails on deep nesting
+    short.maxlevel, short.maxstring, short.maxlong = 3, _SHOWN_CHARACTERS, _SHOWN_CHARACTERS
+    return _brief(short.repr(value))
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 3]}..."

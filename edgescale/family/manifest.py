@@ -17,6 +17,7 @@ SCHEMA_VERSION = 1
 MOST_VARIANTS = 256
 MOST_LABELS = 100_000
 LARGEST_FILE_BYTES = 2**31
+DEEPEST_TABLE = 20
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
 
@@ -272,7 +273,17 @@ def _raw_table(fields: Fields, key: str) -> Mapping[str, Any] | None:
     value = fields.take(key)
     if value is not None and not isinstance(value, Mapping):
         raise fields.refuse(key, "a table or null")
+    if not _shallow(value, DEEPEST_TABLE):
+        raise fields.refuse(key, f"at most {DEEPEST_TABLE} tables and lists inside each other")
     return value
+
+
+def _shallow(value: object, levels: int) -> bool:
+    """Says whether a value holds at most so many levels, which whoever writes it again needs."""
+    if not isinstance(value, Mapping | list):
+        return True
+    items = value.values() if isinstance(value, Mapping) else value
+    return levels > 0 and all(_shallow(item, levels - 1) for item in items)
 
 
 def _name(fields: Fields, key: str) -> str:

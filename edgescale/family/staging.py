@@ -4,21 +4,28 @@ A folder that holds something else is never touched; one that holds the same mod
 date file by file, the manifest last.
 """
 
+import fcntl
+import os
+import re
 import shutil
-import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from edgescale.errors import ArtifactError, ManifestError
+from edgescale.errors import ArtifactError, EdgescaleError, ManifestError
+from edgescale.family.places import is_dir, is_file, is_free
 from edgescale.family.store import (
     MANIFEST_FILE,
     artifacts_of,
     load_family,
+    partial_beside,
     save_manifest,
     sha256_of,
     write_bytes,
 )
+
+_STALE_AFTER_S = 60.0  # between making a folder and locking it lie milliseconds
 
 
 def check_free(out: Path, sha256s: set[str]) -> None:
@@ -32,14 +39,14 @@ def check_free(out: Path, sha256s: set[str]) -> None:
         ManifestError: another family is there, or an unreadable one.
         ArtifactError: something else is there.
     """
-    if (out / MANIFEST_FILE).is_file():
+    if is_file(out / MANIFEST_FILE, ArtifactError):
         variants = load_family(out, verify=False).manifest.variants
         artifacts = [item for v in variants for item in (v.model, v.compiled) if item is not None]
         if {artifact.sha256 for artifact in artifacts} != sha256s:
             raise ManifestError(
                 f"{out}: holds a family of other models; choose another folder, or remove this one"
             )
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+    elif not is_free(out, ArtifactError):
         raise ArtifactError(f"{out}: exists and holds no family; choose another folder")
 
 
@@ -52,11 +59,21 @@ def staged(out: Path) -> Iterator[Path]:
         ManifestError: what was made in it is no usable family.
     """
     temporary: Path | None = None
+    lock: int | None = None
+    target = out.resolve()  # a folder cannot be renamed onto a link
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.", suffix=".part"))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_stale(target)
+        place = partial_beside(target)
+        place.mkdir()
+        temporary = place
+        lock = _locked(temporary)
         yield temporary
-        _put(temporary, out)
+        _put(temporary, target)
+    except EdgescaleError as problem:
+        if temporary is None or str(temporary) not in str(problem):
+            raise
+        raise type(problem)(str(problem).replace(str(temporary), str(out))) from problem
     except OSError as problem:
         raise ArtifactError(
             f"{out}: cannot be written ({problem.strerror or problem}); choose a folder you may"
@@ -65,6 +82,8 @@ def staged(out: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
 
 
 def copied(source: Path, target: Path) -> Path:
@@ -74,14 +93,42 @@ def copied(source: Path, target: Path) -> Path:
     return target
 
 
+def _remove_stale(out: Path) -> None:
+    """Removes what a killed process left: our own folders of this family that nobody locks."""
+    name = re.compile(rf"\.{re.escape(out.name)}\.[0-9a-f]{{8}}\.part")
+    with suppress(OSError):  # whoever may not list the folder has left nothing in it
+        for path in out.parent.iterdir():
+            if name.fullmatch(path.name) and _is_old_and_ours(path):
+                lock = _locked(path)
+                if lock is not None:
+                    shutil.rmtree(path, ignore_errors=True)
+                    os.close(lock)
+
+
+def _is_old_and_ours(path: Path) -> bool:
+    facts = path.lstat()
+    old = time.time() - facts.st_mtime > _STALE_AFTER_S
+    return old and facts.st_uid == os.getuid() and is_dir(path, ArtifactError)
+
+
+def _locked(folder: Path) -> int | None:
+    """Locks a folder until its descriptor is closed or this process ends; None where it cannot."""
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # another process has it, or the file system knows no locks
+        os.close(lock)
+        return None
+    return lock
+
+
 def _put(temporary: Path, out: Path) -> None:
     family = load_family(temporary)
-    if not (out / MANIFEST_FILE).is_file():
-        temporary.chmod(0o755)  # mkdtemp keeps it to its owner
+    if not is_file(out / MANIFEST_FILE, ArtifactError):
         temporary.rename(out)
         return
     for artifact in artifacts_of(family.manifest):
         target = out / artifact.path
-        if not target.is_file() or sha256_of(target) != artifact.sha256:
+        if not is_file(target, ArtifactError) or sha256_of(target) != artifact.sha256:
             write_bytes(target, (temporary / artifact.path).read_bytes())
     save_manifest(out, family.manifest)

@@ -6,8 +6,8 @@ leaves the old file or the new one and never half of either.
 
 import hashlib
 import json
-import os
-import tempfile
+import math
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from typing import Any
 from edgescale.errors import ArtifactError, EdgescaleError, ManifestError
 from edgescale.family.fields import did_you_mean
 from edgescale.family.manifest import Artifact, Manifest, VariantRecord, manifest_from_dict
+from edgescale.family.places import is_file
 
 MANIFEST_FILE = "manifest.json"
 LARGEST_MANIFEST_BYTES = 64 * 2**20
@@ -55,7 +56,7 @@ class Family:
             ArtifactError: missing, of another size, or of another sha256.
         """
         path = self.path(artifact)
-        if not path.is_file():
+        if not is_file(path, ArtifactError):
             raise ArtifactError(
                 f"{path}: the manifest names this file, but it is missing; copy"
                 " the whole family again"
@@ -90,11 +91,11 @@ def load_family(folder: Path | str, *, verify: bool = True) -> Family:
         ManifestError: no manifest, or one that cannot be used.
         ArtifactError: a file that is missing or not the one that was built.
     """
-    folder = Path(folder)
+    folder = Path(folder).absolute()  # stays true when the caller changes its folder
     if folder.name == MANIFEST_FILE:
         folder = folder.parent
     path = folder / MANIFEST_FILE
-    if not path.is_file():
+    if not is_file(path, ManifestError):
         raise ManifestError(
             f"{folder}: no {MANIFEST_FILE} here; give the folder of a family made"
             " by 'edgescale build' or 'edgescale import'"
@@ -159,7 +160,7 @@ def inside(folder: Path, relative: str) -> Path:
     try:
         resolved = path.resolve()
         resolved.is_file()
-    except (OSError, RuntimeError) as problem:  # a circle of links, a name too long
+    except (OSError, RuntimeError, ValueError) as problem:  # a circle of links, a name too long
         raise ManifestError(
             f"{folder / MANIFEST_FILE}: the path '{relative[:100]}' cannot be followed; copy the"
             " whole family again"
@@ -192,7 +193,9 @@ def read_json(path: Path, error: type[EdgescaleError]) -> object:
             raise error(
                 f"{path}: larger than {LARGEST_MANIFEST_BYTES} bytes, which no file of this kind is"
             )
-        return json.loads(path.read_text("utf-8"), parse_constant=_refuse_constant)
+        return json.loads(
+            path.read_text("utf-8"), parse_constant=_refuse_constant, parse_float=_finite
+        )
     except (ValueError, RecursionError) as problem:
         raise error(f"{path}: not valid JSON ({problem}); write it again") from problem
     except OSError as problem:
@@ -201,6 +204,13 @@ def read_json(path: Path, error: type[EdgescaleError]) -> object:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not allowed")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:20]} is too large")
+    return value
 
 
 def write_json(path: Path, record: Any) -> None:
@@ -215,6 +225,11 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
+def partial_beside(path: Path) -> Path:
+    """Returns a hidden, unused name in the folder of ``path`` for what is not yet whole."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Gives a temporary path beside the target that replaces it when the block ends well.
@@ -225,11 +240,10 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        os.close(handle)
-        temporary = Path(name)
+        place = partial_beside(path)
+        place.open("xb").close()  # readable to whom the user's umask allows
+        temporary = place
         yield temporary
-        temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as problem:
         raise ArtifactError(

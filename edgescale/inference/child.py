@@ -15,8 +15,9 @@ import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+_TAIL_BYTES = 2_000
 _BOOT = (
     "import sys; sys.path[:] = sys.argv[1].split('\\n'); import json;"
     " from importlib import import_module;"
@@ -49,6 +50,15 @@ def end_process(child: "subprocess.Popen[bytes]", patience_s: float) -> None:
             child.wait(patience_s)
             return
     child.wait()  # killed: it only has to be reaped
+
+
+def last_words(log: IO[bytes]) -> str:
+    """Returns the last line a child wrote, in brackets for a message; greetings are none."""
+    size = log.seek(0, os.SEEK_END)
+    log.seek(max(0, size - _TAIL_BYTES))
+    text = log.read().decode("utf-8", "replace").strip()
+    lines = [line for line in text.splitlines() if line and not line.startswith("INFO:")]
+    return f" ({lines[-1].strip()[:300]})" if lines else ""
 
 
 def peak_rss_bytes(pid: int) -> int:

@@ -4,7 +4,6 @@ The only file that builds and runs TFLite interpreters. The worker process uses 
 accepts that a bad model or driver can end the process.
 """
 
-import mmap
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgescale.edgetpu.model_file import COMPILED_OPERATOR
 from edgescale.errors import (
     DeviceError,
     EdgeTpuNotFound,
     EdgeTpuRuntimeMissing,
     ModelFileError,
-    NotForThisDevice,
 )
 from edgescale.inference.delegate import (
     check_device,
@@ -26,11 +25,10 @@ from edgescale.inference.delegate import (
     make_pycoral_interpreter,
     pycoral_report,
 )
+from edgescale.inference.label_file import BACKGROUND
+from edgescale.inference.model_path import check_made_for, check_name, not_for_cpu
 from edgescale.inference.runtime import choose_runtime
 from edgescale.inference.scores import top_k
-
-COMPILED_MARK = b"edgetpu-custom-op"
-BACKGROUND = "background"
 
 
 @dataclass(frozen=True)
@@ -83,6 +81,7 @@ class Classifier:
         edgetpu_library: str | None = None,
     ) -> None:
         check_device(device)
+        check_name(model_path)
         started = time.perf_counter()
         self.model_path = model_path
         check_made_for(model_path, device)
@@ -150,8 +149,8 @@ class Classifier:
         try:
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as problem:
-            if COMPILED_MARK.decode() in str(problem):
-                raise _not_for_cpu(self.model_path) from problem
+            if COMPILED_OPERATOR in str(problem):
+                raise not_for_cpu(self.model_path) from problem
             raise ModelFileError(
                 f"{self.model_path}: {self.runtime_name} {self.runtime_version} cannot run this"
                 f" model ({_first_line(problem)}); convert it again or use another runtime"
@@ -178,41 +177,6 @@ class Classifier:
                 f"{self.model_path}: input of shape {list(shape)}; an image classifier has"
                 " [1, height, width, 3]"
             )
-
-
-def check_made_for(model_path: Path, device: str) -> None:
-    """Refuses a compiled model on the CPU and a CPU model on an Edge TPU, by the file's content.
-
-    Raises:
-        NotForThisDevice: model and device do not fit.
-        ModelFileError: the file cannot be read.
-    """
-    compiled = is_compiled(model_path)
-    if compiled and device == "cpu":
-        raise _not_for_cpu(model_path)
-    if not compiled and device != "cpu":
-        raise NotForThisDevice(
-            f"{model_path}: not compiled for the Edge TPU, so '{device}' cannot run it; compile it"
-            " with edgetpu_compiler, or use --device cpu"
-        )
-
-
-def is_compiled(model_path: Path) -> bool:
-    """Says whether a model holds the Edge TPU's custom operator, whatever its name.
-
-    Raises:
-        ModelFileError: the file is missing or empty.
-    """
-    try:
-        with (
-            model_path.open("rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
-        ):
-            return content.find(COMPILED_MARK) >= 0
-    except (OSError, ValueError) as problem:  # ValueError: an empty file cannot be mapped
-        raise ModelFileError(
-            f"{model_path}: cannot be read ({problem}); give a .tflite file"
-        ) from problem
 
 
 def predictions(
@@ -265,17 +229,19 @@ def open_variant(
 def class_scores(
     classifier: Classifier, raw: NDArray[Any], *, kind: str, label_offset: int, k: int
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """Returns class ids (label offset taken off, background -1) and scores of the k largest."""
+    """Returns class ids (label offset taken off, background -1) and scores of the k largest.
+
+    Raises:
+        ModelFileError: a score is NaN or infinite.
+    """
     facts = classifier.output
+    if not (np.isfinite(raw).all() and np.isfinite(facts.scale)):
+        raise ModelFileError(
+            f"{classifier.model_path}: answers with scores that are no finite numbers; check mean"
+            " and std, or convert the model again"
+        )
     best, scores = top_k(raw, k, kind=kind, scale=facts.scale, zero_point=facts.zero_point)
     return tuple(np.maximum(best - label_offset, -1).tolist()), tuple(scores.tolist())
-
-
-def _not_for_cpu(model_path: Path) -> NotForThisDevice:
-    return NotForThisDevice(
-        f"{model_path}: compiled for the Edge TPU (it holds {COMPILED_MARK.decode()}), so the CPU"
-        " cannot run it; use --device auto or usb, or the model it was compiled from"
-    )
 
 
 def _first_line(problem: Exception) -> str:

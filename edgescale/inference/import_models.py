@@ -5,20 +5,27 @@ is made in a temporary folder beside its place and moved there when it is whole.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from edgescale import __version__
-from edgescale.edgetpu.model_file import TensorSpec, read_model_file
-from edgescale.errors import ModelFileError
+from edgescale.edgetpu.model_file import TensorSpec
+from edgescale.errors import EdgescaleError, ModelFileError
 from edgescale.family.manifest import SCHEMA_VERSION, Manifest, Preparation, VariantRecord
 from edgescale.family.staging import check_free, copied, staged
 from edgescale.family.store import Family, artifact_from, load_family, save_manifest, sha256_of
 from edgescale.inference.evaluation import evaluate, save_evaluation, with_worker
-from edgescale.inference.import_sources import TWIN_SUFFIX, Source, name_from, pair_twins
+from edgescale.inference.import_sources import (
+    TWIN_SUFFIX,
+    Refusals,
+    Source,
+    name_from,
+    read_sources,
+)
 from edgescale.inference.label_file import BACKGROUND, read_labels
 from edgescale.inference.labelled import LabelledImage, labelled_images, read_samples
 from edgescale.inference.worker import Worker, WorkerSettings
@@ -27,6 +34,7 @@ log = logging.getLogger(__name__)
 
 DEFAULT_CROP = 0.875
 NOT_COMPILED = "no compiled twin was imported"
+FLOAT_MODEL = "not evaluated: takes float32, and only quantised models are evaluated"
 NOT_EVALUATED = "not evaluated: imported without --evaluate"
 
 # Given a variant's name and its images, returns the images; a progress bar goes in between.
@@ -47,6 +55,16 @@ class ImportSettings:
     crop_fraction: float = DEFAULT_CROP
     evaluate_on: Path | None = None
     runtime: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses numbers that no manifest may hold, which are the caller's mistake."""
+        for name, value, low, high in (
+            ("mean", self.mean, -1e6, 1e6),
+            ("std", self.std, 1e-6, 1e6),
+            ("crop_fraction", self.crop_fraction, 0.01, 1),
+        ):
+            if value is not None and not low <= value <= high:  # NaN is in no range
+                raise ValueError(f"{name} is {value}; it must be from {low:g} to {high:g}")
 
 
 def import_family(
@@ -72,8 +90,14 @@ def import_family(
         ManifestError, ArtifactError: the folder is taken or cannot be written.
         DeviceError: a model that does not run here.
     """
-    sources = pair_twins([(path, read_model_file(path)) for path in files])
+    refusals = Refusals()
+    sources = read_sources(files, refusals)
     labels, offset = _labels(labels_file, settings.label_offset)
+    for source in sources:
+        with refusals.noted(source.path):
+            _offset_of(source, len(labels), offset)
+            preparation_of(source.path, source.content.inputs[0], settings)
+    refusals.raise_all()
     paths = [path for source in sources for path in (source.path, source.compiled) if path]
     check_free(out, {sha256_of(path) for path in paths})
     images: tuple[LabelledImage, ...] = ()
@@ -82,7 +106,8 @@ def import_family(
     with staged(out) as folder:
         records = [_record(folder, source, len(labels), offset, settings) for source in sources]
         family = Family(folder, _manifest(out, labels, records))
-        tried = [_tried(family, record, images, settings, watch) for record in records]
+        with _named_by_source(family, sources):
+            tried = [_tried(family, record, images, settings, watch) for record in records]
         save_manifest(folder, replace(family.manifest, variants=tuple(tried)))
     return load_family(out)
 
@@ -95,14 +120,11 @@ def _labels(labels_file: Path, offset: int | None) -> tuple[tuple[str, ...], int
     return labels, offset or 0
 
 
-def _record(
-    folder: Path, source: Source, labels: int, offset: int, settings: ImportSettings
-) -> VariantRecord:
-    """Copies a model into the folder and describes it."""
-    content = source.content
-    outputs = content.outputs[0].shape[-1]
+def _offset_of(source: Source, labels: int, offset: int) -> int:
+    """Returns the label offset of one model; none where it has as many outputs as labels."""
+    outputs = source.content.outputs[0].shape[-1]
     if outputs == labels:
-        offset = 0
+        return 0
     if outputs != labels + offset:
         hint = "give the labels it was trained with"
         if 0 < outputs - labels <= 10:
@@ -111,6 +133,32 @@ def _record(
             f"{source.path}: {outputs} outputs, but there are {labels} labels and a label offset of"
             f" {offset}; {hint}"
         )
+    return offset
+
+
+@contextmanager
+def _named_by_source(family: Family, sources: Sequence[Source]) -> Iterator[None]:
+    """Puts the names of the user's files for those of their copies in messages."""
+    try:
+        yield
+    except EdgescaleError as problem:
+        text = str(problem)
+        for source, record in zip(sources, family.manifest.variants, strict=True):
+            text = text.replace(str(family.path(record.model)), str(source.path))
+        raise type(problem)(text) from problem
+
+
+def _record(
+    folder: Path, source: Source, labels: int, offset: int, settings: ImportSettings
+) -> VariantRecord:
+    """Copies a model into the folder and describes it."""
+    content = source.content
+    label_offset = _offset_of(source, labels, offset)
+    if settings.label_offset and not label_offset:
+        log.warning(
+            "%s: as many outputs as labels, so the label offset %d does not apply to it",
+            source.path, settings.label_offset,
+        )  # fmt: skip
     model = copied(source.path, folder / "models" / f"{source.name}.tflite")
     compiled = None
     if source.compiled is not None:
@@ -138,8 +186,8 @@ def _record(
         compiled_reason=None if compiled else NOT_COMPILED,
         architecture=None,
         preparation=preparation_of(source.path, content.inputs[0], settings),
-        outputs=outputs,
-        label_offset=offset,
+        outputs=labels + label_offset,
+        label_offset=label_offset,
         scores="softmax" if content.ends_in_softmax else "logits",
         accuracy=None,
         accuracy_reason=NOT_EVALUATED,
@@ -188,9 +236,14 @@ def _tried(
 ) -> VariantRecord:
     """Runs a model once, or over the images, in a worker: a bad file must not end the import."""
     with Worker(family, record, settings=WorkerSettings(runtime=settings.runtime)) as worker:
-        if not images:
+        # A float model's answers must not stand in the manifest as those of an int8 one.
+        is_float = record.preparation.dtype == "float32"
+        if is_float or not images:
             worker.classify(np.full((64, 64, 3), 127, np.uint8), bgr=False)
-            return record
+            if not images:
+                return record
+            log.warning("%s: %s", record.name, FLOAT_MODEL)
+            return replace(record, accuracy_reason=FLOAT_MODEL)
         samples = read_samples(watch(record.name, images))
         evaluation = evaluate(with_worker(worker), samples)
     name = f"{record.name}-{evaluation.images_sha256[:8]}.json"

@@ -5,12 +5,13 @@ model, and equal inputs and outputs must confirm it.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
-from edgescale.edgetpu.model_file import ModelFile
+from edgescale.edgetpu.model_file import ModelFile, read_model_file
 from edgescale.errors import ModelFileError
 
 TWIN_SUFFIX = "_edgetpu"
@@ -26,28 +27,66 @@ class Source:
     compiled: Path | None = None
 
 
-def pair_twins(models: Sequence[tuple[Path, ModelFile]]) -> tuple[Source, ...]:
+class Refusals:
+    """Collects what is wrong with single files, so that the user hears of all of them at once."""
+
+    def __init__(self) -> None:
+        self._problems: list[ModelFileError] = []
+        self.names: set[str] = set()
+
+    @contextmanager
+    def noted(self, path: Path) -> Iterator[None]:
+        """Keeps the refusal of a file for later."""
+        try:
+            yield
+        except ModelFileError as problem:
+            self._problems.append(problem)
+            self.names.add(name_from(path.stem))
+
+    def raise_all(self) -> None:
+        """Raises the one refusal, or all of them in one.
+
+        Raises:
+            ModelFileError: there is one at least.
+        """
+        if len(self._problems) == 1:
+            raise self._problems[0]
+        if self._problems:
+            texts = "; ".join(f"({n}) {problem}" for n, problem in enumerate(self._problems, 1))
+            raise ModelFileError(f"{len(self._problems)} files cannot be imported: {texts}")
+
+
+def read_sources(files: Sequence[Path], refusals: Refusals) -> tuple[Source, ...]:
     """Makes one source of each CPU model and its compiled twin, smallest MACs first.
 
-    Raises:
-        ModelFileError: no classifier, two of one name, or a compiled model without its CPU model.
+    Refused are no classifiers, two of one name, and compiled models without their CPU model.
     """
+    models: list[tuple[Path, ModelFile]] = []
+    for path in files:
+        with refusals.noted(path):
+            content = read_model_file(path)
+            _check_classifier(path, content)
+            models.append((path, content))
     sources: dict[str, Source] = {}
     for path, content in models:
-        _check_classifier(path, content)
-        name = name_from(path.stem)
-        if content.compiled:
-            continue
-        if name in sources:
-            raise ModelFileError(
-                f"{path}: {sources[name].path} has the same name '{name}'; rename one of them"
-            )
-        sources[name] = Source(name, path, content)
+        if not content.compiled:
+            with refusals.noted(path):
+                _add(sources, path, content)
     for path, content in models:
-        if content.compiled:
-            name = name_from(path.stem.removesuffix(TWIN_SUFFIX))
-            sources[name] = _with_twin(sources.get(name), path, content)
+        name = name_from(path.stem.removesuffix(TWIN_SUFFIX))
+        if content.compiled and name not in refusals.names:
+            with refusals.noted(path):
+                sources[name] = _with_twin(sources.get(name), path, content)
     return tuple(sorted(sources.values(), key=lambda source: (source.content.macs, source.name)))
+
+
+def _add(sources: dict[str, Source], path: Path, content: ModelFile) -> None:
+    name = name_from(path.stem)
+    if name in sources:
+        raise ModelFileError(
+            f"{path}: {sources[name].path} has the same name '{name}'; rename one of them"
+        )
+    sources[name] = Source(name, path, content)
 
 
 def _with_twin(source: Source | None, path: Path, content: ModelFile) -> Source:

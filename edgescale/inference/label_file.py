@@ -1,6 +1,7 @@
 """Reads label files as they come with models: one a line, ``id label`` or ``id:label``."""
 
 import re
+import stat
 from pathlib import Path
 
 from edgescale.errors import DataError
@@ -42,7 +43,10 @@ def read_labels(path: Path) -> tuple[str, ...]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        if path.stat().st_size > _LARGEST_BYTES:
+        facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode) and not stat.S_ISDIR(facts.st_mode):
+            raise DataError(f"{path}: no regular file; give the file with the model's labels")
+        if facts.st_size > _LARGEST_BYTES:
             raise DataError(f"{path}: larger than {_LARGEST_BYTES} bytes, which no label file is")
         lines = path.read_text("utf-8-sig").rstrip().splitlines()
     except OSError as problem:

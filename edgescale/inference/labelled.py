@@ -13,6 +13,7 @@ from pathlib import Path
 
 from edgescale.errors import DataError
 from edgescale.family.fields import did_you_mean
+from edgescale.family.places import is_dir, is_file
 from edgescale.inference.image_file import image_files, read_image
 from edgescale.inference.preparation import Image
 
@@ -74,13 +75,13 @@ def labelled_images(folder: Path, labels: Sequence[str]) -> tuple[LabelledImage,
     Raises:
         DataError: no such folder, unknown or contradicting classes, or no images.
     """
-    if not folder.is_dir():
+    if not is_dir(folder, DataError):
         raise DataError(
             f"{folder}: no such folder; give one with {LABELS_CSV} or a folder of images per class"
         )
     vocabulary = Vocabulary(labels)
     table = folder / LABELS_CSV
-    images = tuple(_from_csv(table, vocabulary) if table.is_file() else
+    images = tuple(_from_csv(table, vocabulary) if is_file(table, DataError) else
                    _from_folders(folder, vocabulary))  # fmt: skip
     if not images:
         raise DataError(f"{folder}: no images; fill it, or give another folder")
@@ -98,8 +99,12 @@ def read_samples(images: Iterable[LabelledImage]) -> Iterator[tuple[Image, int]]
 
 
 def _from_folders(folder: Path, vocabulary: Vocabulary) -> Iterator[LabelledImage]:
-    for part in sorted(folder.iterdir()):
-        if part.name.startswith(".") or not part.is_dir():
+    try:
+        parts = sorted(folder.iterdir())
+    except OSError as problem:
+        raise DataError(f"{folder}: cannot be read ({problem.strerror})") from problem
+    for part in parts:
+        if part.name.startswith(".") or not is_dir(part, DataError):
             continue
         found = image_files(part)
         if not found:
@@ -128,7 +133,7 @@ def _from_csv(table: Path, vocabulary: Vocabulary) -> Iterator[LabelledImage]:
 def _file(table: Path, row: dict[str, str | None], where: str) -> Path:
     name = row.get("file")
     path = table.parent / (name or "")
-    if not name or not path.is_file():
+    if not name or not is_file(path, DataError):
         raise DataError(f"{where}: no such file '{name or ''}'; its path goes from the table's")
     return path
 

@@ -28,6 +28,7 @@ from edgescale.inference.child import (
     anonymous_file,
     end_process,
     ended_by,
+    last_words,
     peak_rss_bytes,
     python_command,
 )
@@ -39,7 +40,6 @@ CHILD_MODULE = "edgescale.inference.worker_process"
 START_TIMEOUT_S = 120.0  # TensorFlow as the last runtime takes its time on a small board
 RESULT_TIMEOUT_S = 60.0
 CLOSE_TIMEOUT_S = 2.0
-_TAIL_BYTES = 2_000
 _READ_BYTES = 65_536
 _NO_SLOTS = np.empty(0, np.uint8)
 _CLOSED = "the worker is closed; start another one"
@@ -54,6 +54,12 @@ class WorkerSettings:
     threads: int = 1
     edgetpu_library: str | None = None
     top_k: int = 5
+
+    def __post_init__(self) -> None:
+        """Refuses counts below one, which are the caller's mistake."""
+        for name, value in (("threads", self.threads), ("top_k", self.top_k)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} is {value!r}; it must be a whole number of at least 1")
 
 
 @dataclass(frozen=True)
@@ -252,7 +258,7 @@ class Worker:
 
     def _silent(self, waiting_for: str) -> WorkerDied:
         """Ends a child that does not answer."""
-        tail = self._tail()
+        tail = last_words(self._log)
         self.close()
         return WorkerDied(
             f"the worker of variant '{self.variant.name}' gave no answer to {waiting_for} in time"
@@ -267,20 +273,12 @@ class Worker:
         how = "closed its pipe"
         with suppress(subprocess.TimeoutExpired):
             how = f"ended with {ended_by(child.wait(CLOSE_TIMEOUT_S))}"
-        how += self._tail()
+        how += last_words(self._log)
         self.close()
         return WorkerDied(
             f"the worker of variant '{self.variant.name}' {how}; check model, runtime and"
             " device with 'edgescale devices'"
         )
-
-    def _tail(self) -> str:
-        """Returns the last line the child wrote on stderr, for a message."""
-        size = self._log.seek(0, os.SEEK_END)
-        self._log.seek(max(0, size - _TAIL_BYTES))
-        lines = self._log.read().decode("utf-8", "replace").strip().splitlines()
-        self._log.seek(0, os.SEEK_END)
-        return f" ({lines[-1].strip()[:300]})" if lines else ""
 
 
 def _error_from(payload: bytes) -> EdgescaleError:

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Budget:
-    """Limits on a served variant; None is no limit, and no limits at all let everything fit.
+    """Limits on a variant; None is no limit, and no limits at all let everything fit.
+
+    They are held against the profile, where one frame of 640x480 is in flight at a time.
 
     Attributes:
         latency_ms: p95 of the time from a decoded frame to its top-k.
         min_fps: frames per second, one after another.
-        memory_bytes: resident memory of the worker (peak) and the main process together.
+        memory_bytes: resident memory of the worker (peak) and the main process together, as it
+            was while measuring: without video decoder and frames of a stream.
     """
 
     latency_ms: float | None = None

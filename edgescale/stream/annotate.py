@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from edgescale.inference.classifier import Prediction
-from edgescale.stream.frame import Image
+from edgescale.inference.preparation import Image
 
 NOT_SURE = "not sure"
 _LINES_PER_FRAME = 18  # the height of a line is this part of the frame's height

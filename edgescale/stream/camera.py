@@ -1,4 +1,4 @@
-"""A camera: a thread reads every frame, the consumer gets the newest.
+"""A camera: once it is iterated, a thread reads every frame and the consumer gets the newest.
 
 A camera delivers at its own pace. Reading it only when the model is free would hand out frames that
 have waited in the driver's queue.
@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from edgescale.errors import EdgescaleError, SourceLost
-from edgescale.stream.frame import Frame, Image
+from edgescale.inference.preparation import Image
+from edgescale.stream.frame import Frame
 from edgescale.stream.slot import LatestFrame
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,6 @@ class Camera:
         self._capture = open_capture()
         self._thread = threading.Thread(target=self._capture_all, name=f"capture {name}")
         self._thread.daemon = True  # a driver stuck in read() must not keep the process alive
-        self._thread.start()
 
     @property
     def dropped(self) -> int:
@@ -62,9 +62,14 @@ class Camera:
     def __iter__(self) -> Iterator[Frame]:
         """Yields the newest frame, as often as it is asked, until the camera ends.
 
+        The thread starts with the first frame that is asked for: what is measured before that must
+        not share its cores with a camera.
+
         Raises:
             SourceLost: the camera stopped delivering.
         """
+        if self._thread.ident is None and not self._stop.is_set():
+            self._thread.start()
         while True:
             try:
                 frame = self._slot.take(self._timeout_s)
@@ -81,6 +86,9 @@ class Camera:
         """Ends the capture thread and closes the camera."""
         self._stop.set()
         self._slot.close()
+        if self._thread.ident is None:
+            self._capture.release()
+            return
         self._thread.join(_JOIN_TIMEOUT_S)
         if self._thread.is_alive():
             log.warning("camera %s: still waits for a frame; left to itself", self.name)

@@ -2,10 +2,7 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-Image = NDArray[np.uint8]  # (H, W, 3) BGR, as OpenCV gives it
+from edgescale.inference.preparation import Image
 
 
 @dataclass(frozen=True, eq=False)

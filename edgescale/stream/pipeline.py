@@ -22,11 +22,12 @@ from edgescale.errors import StreamError
 from edgescale.family.manifest import VariantRecord
 from edgescale.family.store import Family, load_family
 from edgescale.inference.classifier import Prediction
+from edgescale.inference.preparation import Image
 from edgescale.inference.worker import Worker, WorkerSettings
 from edgescale.selection.budget import Budget
 from edgescale.selection.choice import select
 from edgescale.selection.explanation import budget_text
-from edgescale.stream.frame import Frame, Image
+from edgescale.stream.frame import Frame
 from edgescale.stream.source import Source, open_source
 from edgescale.units import milliseconds
 
@@ -47,13 +48,16 @@ class FrameResult:
         index: of the frame in its source.
         image: uint8 (H, W, 3) BGR.
         captured_s: monotonic clock when it was decoded.
-        age_ms: from then until the result was there.
+        age_ms: from then until the result was there. A file has two frames in flight, so there it
+            is up to twice the latency of a profile, which has one.
         invoke_ms: of these the interpreter alone.
         position_s: place in a video file, None elsewhere.
         name: file name of an image in a folder, None elsewhere.
         time: RFC 3339 UTC, when the result was there.
         predictions: best first, of at least the threshold; none is "not sure".
         variant: name of the variant that answered.
+        device: where it ran: ``cpu``, or the Edge TPU string.
+        runtime: the TFLite runtime that ran it, by name.
         dropped: frames so far that nobody saw (cameras only).
         source_fps: what a video file says of its rate, None elsewhere.
     """
@@ -68,6 +72,8 @@ class FrameResult:
     time: str
     predictions: tuple[Prediction, ...]
     variant: str
+    device: str
+    runtime: str
     dropped: int
     source_fps: float | None
 
@@ -85,7 +91,7 @@ def classify(  # noqa: PLR0913 - the public call: one argument for each flag of 
     threshold: float = 0.0,
     max_frames: int | None = None,
     budget: Budget | None = None,
-    profiles: Path | None = None,
+    profiles: Path | str | None = None,
     progress: Progress | None = None,
 ) -> Generator[FrameResult, None, None]:
     """Classifies the frames of a camera, a video file, an image or a folder of images.
@@ -111,9 +117,14 @@ def classify(  # noqa: PLR0913 - the public call: one argument for each flag of 
 
     Raises:
         EdgescaleError: whatever keeps frames from being classified.
+        ValueError: arguments that no call could satisfy.
     """
     if variant is not None and budget is not None:
         raise ValueError("a variant and a budget exclude each other: the budget chooses a variant")
+    if max_frames is not None and max_frames < 1:
+        raise ValueError(f"max_frames must be at least 1, got {max_frames}; None is no limit")
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"threshold must be from 0 to 1, as scores are, got {threshold}")
     if isinstance(family, str | Path):
         family = load_family(family)
     settings = WorkerSettings(
@@ -183,6 +194,8 @@ def _result(
         time=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         predictions=tuple(one for one in found if one.score >= threshold),
         variant=worker.variant.name,
+        device=worker.device,
+        runtime=worker.runtime_name,
         dropped=source.dropped,
         source_fps=source.fps,
     )
@@ -197,7 +210,7 @@ def _selected(
     family: Family,
     settings: WorkerSettings,
     budget: Budget | None,
-    profiles: Path | None,
+    profiles: Path | str | None,
     progress: Progress | None,
 ) -> tuple[VariantRecord, WorkerSettings]:
     """Chooses the variant by the profile; it runs on the device that was measured."""

@@ -4,14 +4,20 @@ The video is Matroska or AVI: both still play when the program was killed while 
 wheel has no H.264, so the codec is MPEG-4 part 2.
 """
 
+import os
 import shutil
+import stat
+import tempfile
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from edgescale.errors import SinkFailed
-from edgescale.stream.frame import Image
+from edgescale.inference.preparation import Image
+from edgescale.stream.ffmpeg import ffmpeg_path
+from edgescale.units import mib
 
 if TYPE_CHECKING:
     from edgescale.stream.pipeline import FrameResult
@@ -21,8 +27,8 @@ DEFAULT_FPS = 30.0
 _CODEC = "mp4v"
 _SUFFIXES = (".mkv", ".avi")
 _SMALLEST_PX = 16  # the encoder refuses less, and odd sizes
-_FREE_BYTES = 2**20
-_FRAMES_BETWEEN_CHECKS = 100
+_LARGEST_PX = 8190  # MPEG-4 part 2 has 13 bits for a side
+_FREE_BYTES = 2**20  # more than one frame, so that the disk is never quite full
 
 
 def result_record(result: "FrameResult", source: str) -> dict[str, Any]:
@@ -32,6 +38,8 @@ def result_record(result: "FrameResult", source: str) -> dict[str, Any]:
         "time": result.time,
         "source": source,
         "variant": result.variant,
+        "device": result.device,
+        "runtime": result.runtime,
         "index": result.index,
         "position_s": result.position_s,
         "name": result.name,
@@ -60,13 +68,10 @@ class VideoSink:
         self._size = (0, 0)  # (width, height)
         self.frames = 0
         _check_suffix(path)
+        self._ffmpeg_path = ffmpeg_path(path, SinkFailed)
         _check_not_source(path, source)
-        self._existed = path.exists()
-        if self._existed and not path.is_file():  # opening a pipe would wait for its reader
-            raise SinkFailed(f"{path}: cannot be written, because it is not a file")
         try:
-            with path.open("ab"):
-                pass
+            self._existed = _check_writable(path)
         except OSError as problem:
             raise SinkFailed(
                 f"{path}: cannot be written ({problem.strerror}); choose a folder that exists and"
@@ -87,25 +92,19 @@ class VideoSink:
             self._open(image, fps or DEFAULT_FPS)
         self._writer.write(_fitted(image, self._size))
         self.frames += 1
-        # The encoder reports no write error, so the room is watched here.
-        if self.frames % _FRAMES_BETWEEN_CHECKS == 0:
-            self._check_room()
+        self._check_room()
 
     def close(self) -> None:
-        """Finishes the file; without any frame nothing is left behind.
+        """Finishes the file; without any frame there is none.
 
         Raises:
-            SinkFailed: the finished file is empty: the disk is full.
+            SinkFailed: the disk is full, so that the file may lack its end.
         """
-        if self._writer is None:
-            if not self._existed:
-                self.path.unlink(missing_ok=True)
-            return
-        self._writer.release()
-        self._writer = None
-        self._existed = True
-        if not self.path.exists() or self.path.stat().st_size == 0:
-            raise SinkFailed(f"{self.path}: nothing could be written; is the disk full?")
+        if self._writer is not None:
+            self._finish()
+            self._check_room()
+            if not os.path.isfile(self.path):  # noqa: PTH113 - never raises
+                raise SinkFailed(f"{self.path}: nothing could be written; is a quota reached?")
 
     def __enter__(self) -> "VideoSink":
         """Returns the sink itself."""
@@ -117,26 +116,71 @@ class VideoSink:
         problem: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Finishes the file, on Ctrl-C too."""
-        self.close()
+        """Finishes the file, on Ctrl-C too; what ended the run is then the error that counts."""
+        if problem is None:
+            self.close()
+        else:
+            self._finish()
 
     def _open(self, image: Image, fps: float) -> None:
         import cv2
 
         height, width = image.shape[:2]
         self._size = (_encodable(width), _encodable(height))
+        if max(self._size) > _LARGEST_PX:
+            raise SinkFailed(
+                f"{self.path}: frames of {width}x{height} are too large for its codec, MPEG-4 part"
+                f" 2, which ends at {_LARGEST_PX} pixels a side; leave out --save"
+            )
         codec = cv2.VideoWriter.fourcc(*_CODEC)
-        self._writer = cv2.VideoWriter(str(self.path), cv2.CAP_FFMPEG, codec, fps, self._size)
+        self._writer = cv2.VideoWriter(self._ffmpeg_path, cv2.CAP_FFMPEG, codec, fps, self._size)
         if not self._writer.isOpened():
-            self._writer = None
+            self._finish()
             raise SinkFailed(
                 f"{self.path}: the video encoder does not start for {width}x{height} at"
                 f" {fps:g} fps; use another OpenCV build or leave out --save"
             )
 
+    def _finish(self) -> None:
+        """Ends the encoder and removes a file of ours into which nothing could be written."""
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return
+        writer.release()
+        with suppress(OSError):
+            if not self._existed and self.path.stat().st_size == 0:
+                self.path.unlink()
+
     def _check_room(self) -> None:
-        if shutil.disk_usage(self.path.parent).free < _FREE_BYTES:
-            raise SinkFailed(f"{self.path}: the disk is full after {self.frames} frames")
+        """The encoder reports no write error, so the room is watched."""
+        try:
+            free_bytes = shutil.disk_usage(self.path.parent).free
+        except OSError as problem:
+            raise SinkFailed(f"{self.path}: its folder is gone ({problem.strerror})") from problem
+        if free_bytes < _FREE_BYTES:
+            raise SinkFailed(
+                f"{self.path}: the disk is full after {self.frames} frames (less than"
+                f" {mib(_FREE_BYTES)} is left); make room or save elsewhere"
+            )
+
+
+def _check_writable(path: Path) -> bool:
+    """Tries to write and leaves nothing; returns whether there is a file, which is left alone.
+
+    Raises:
+        SinkFailed: something else than a file is there.
+        OSError: it cannot be written.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        # A file without a name: whatever kills this process, nothing stays behind.
+        with tempfile.TemporaryFile(dir=Path(os.path.realpath(path)).parent):
+            return False
+    if not stat.S_ISREG(mode):  # opening a pipe would wait for its reader
+        raise SinkFailed(f"{path}: cannot be written, because it is not a file")
+    with path.open("ab"):
+        return True
 
 
 def _check_suffix(path: Path) -> None:

@@ -1,9 +1,10 @@
 """Where frames come from: a camera, a video file, an image or a folder of images.
 
-The one file that reads through OpenCV. OpenCV answers "end of file", "damaged" and "no such file"
-alike with False, so the kind of the source decides what a False means.
+The one file that reads video through OpenCV. OpenCV answers "end of file", "damaged" and "no such
+file" alike with False, so the kind of the source decides what a False means.
 """
 
+import errno
 import logging
 import os
 import re
@@ -11,15 +12,17 @@ import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from edgescale.errors import SourceLost, SourceNotFound, StreamError
+from edgescale.errors import DataError, SourceLost, SourceNotFound, StreamError
+from edgescale.inference.image_file import IMAGE_SUFFIXES, is_image_name, read_image
+from edgescale.inference.preparation import Image
 from edgescale.stream.camera import Camera
-from edgescale.stream.frame import Frame, Image
+from edgescale.stream.ffmpeg import ffmpeg_path
+from edgescale.stream.frame import Frame
 
 log = logging.getLogger(__name__)
 
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _OPEN_TIMEOUT_MS = 10_000
 _READ_TIMEOUT_MS = 10_000
 # Containers that estimate their frame count may miss by a frame or two; a cut misses by more.
@@ -54,12 +57,14 @@ def open_source(source: str | Path) -> Source:
     """
     text = str(source)
     camera = re.fullmatch(r"(?:/dev/video)?(\d{1,3})", text)
-    if camera and not Path(text).is_file() and not Path(text).is_dir():
+    if camera and not os.path.isfile(text) and not os.path.isdir(text):  # noqa: PTH112, PTH113
         return Camera(text, lambda: _CameraCapture(text, int(camera[1])))
     path = Path(text)
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError) as problem:
+        if isinstance(problem, OSError) and problem.errno not in (errno.ENOENT, errno.ENOTDIR):
+            raise StreamError(f"source '{text}': cannot be read ({problem.strerror})") from problem
         raise SourceNotFound(
             f"source '{text}': no such file, folder or camera; give a camera number such as 0,"
             " /dev/video0, a video file, an image or a folder of images"
@@ -87,6 +92,7 @@ class ImageFolder:
             StreamError: there are none, or the folder cannot be listed.
         """
         self.name = str(path)
+        _opencv()
         try:
             self._paths = [path] if path.is_file() else _images_in(path)
         except OSError as problem:
@@ -104,7 +110,10 @@ class ImageFolder:
             StreamError: an image that cannot be read.
         """
         for index, path in enumerate(self._paths):
-            image = _read_image(path)
+            try:
+                image = read_image(path, bgr=True)
+            except DataError as problem:
+                raise StreamError(str(problem)) from problem
             yield Frame(index, image, time.monotonic(), name=path.name)
 
     def close(self) -> None:
@@ -128,7 +137,7 @@ class VideoFile:
         cv2 = _opencv()
         self._cv2 = cv2
         self._capture = cv2.VideoCapture(
-            self.name,
+            ffmpeg_path(path, StreamError),
             cv2.CAP_FFMPEG,
             [
                 *(cv2.CAP_PROP_N_THREADS, 1),  # more would take cores from the interpreter
@@ -152,6 +161,7 @@ class VideoFile:
             SourceLost: the file ends long before the length it announces.
         """
         index, position_s = 0, 0.0
+        hole = _Hole()
         while True:
             try:
                 good, image = self._capture.read()
@@ -160,16 +170,18 @@ class VideoFile:
             if not good or image is None:
                 break
             now_s = time.monotonic()
+            before_s = position_s
             position_s = self._capture.get(self._cv2.CAP_PROP_POS_MSEC) / 1000
+            hole = max(hole, _Hole(position_s - before_s, before_s))
             yield Frame(index, _bgr(image, self.name), now_s, position_s=position_s)
             index += 1
-        self._check_end(index, position_s)
+        self._check_end(index, position_s, hole)
 
     def close(self) -> None:
         """Closes the file."""
         self._capture.release()
 
-    def _check_end(self, frames: int, position_s: float) -> None:
+    def _check_end(self, frames: int, position_s: float, hole: "_Hole") -> None:
         """FFmpeg ends a damaged file as it ends a whole one; the announced length tells."""
         if frames == 0:
             raise StreamError(
@@ -187,12 +199,30 @@ class VideoFile:
         at_end = self.fps is None or position_s >= (1 - _LARGEST_MISSING_SHARE) * length_s
         text = f"{self.name}: ends after {frames} frames, but announces {announced:.0f}"
         if few or at_end:
-            log.info("%s", text)
+            self._tell_hole(text, hole, few)
             return
         raise SourceLost(
             f"{text}: it is damaged or cut off at {position_s:.1f} s of {length_s:.1f} s; the"
             " frames until there were classified"
         )
+
+    def _tell_hole(self, text: str, hole: "_Hole", few: bool) -> None:
+        """Says how much is missing in the middle; a screen recording has such holes unharmed."""
+        if few or self.fps is None or hole.length_s * self.fps <= _FEWEST_MISSING:
+            log.info("%s", text)
+            return
+        log.warning(
+            "%s: there is no frame from %.1f s on for %.1f s; it is damaged there, unless its"
+            " frame rate varies",
+            *(text, hole.start_s, hole.length_s),
+        )
+
+
+class _Hole(NamedTuple):
+    """The time between two frames of a file; the longest is the largest tuple."""
+
+    length_s: float = 0.0
+    start_s: float = 0.0
 
 
 class _CameraCapture:
@@ -228,11 +258,7 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def _images_in(folder: Path) -> list[Path]:
-    found = (
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-    )
+    found = (path for path in folder.iterdir() if is_image_name(path))
     return sorted((path for path in found if path.is_file()), key=lambda p: natural_key(p.name))
 
 
@@ -247,17 +273,6 @@ def _refuse_what_is_no_video(path: Path) -> None:
     # FFmpeg draws text files as if typed on a terminal, and follows the addresses of playlists.
     if b"\0" not in head and all(byte in b"\t\n\r\f" or byte >= 32 for byte in head):
         raise StreamError(f"{path}: is a text file, not a video; give a video, image or folder")
-
-
-def _read_image(path: Path) -> Image:
-    cv2 = _opencv()
-    try:
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    except cv2.error as problem:
-        raise StreamError(f"{path}: cannot be read as an image (too large)") from problem
-    if image is None:
-        raise StreamError(f"{path}: cannot be read as an image; repair or remove it")
-    return _bgr(image, str(path))
 
 
 def _bgr(image: Any, name: str) -> Image:

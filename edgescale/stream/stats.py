@@ -1,21 +1,14 @@
 """What a run came to: frames, rate, drops and what was seen most often."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 _MOST_COUNTED = 100_000  # as many labels as a family may have
-
-
-def fps(timestamps_s: Sequence[float]) -> float | None:
-    """Returns the rate of events; N stamps are N - 1 intervals, so one alone has no rate."""
-    if len(timestamps_s) < 2:
-        return None
-    return rate(len(timestamps_s), timestamps_s[-1] - timestamps_s[0])
+_FEWEST_FOR_RATE = 10  # two are in flight, so the first results come at once
 
 
 def rate(stamps: int, span_s: float) -> float | None:
-    """Returns the rate of a number of stamps that span a time, None where there is none."""
+    """Returns the rate of stamps that span a time; N of them are N - 1 intervals, one has none."""
     return (stamps - 1) / span_s if stamps > 1 and span_s > 0 else None
 
 
@@ -39,7 +32,9 @@ class RunStats:
 
     @property
     def fps(self) -> float | None:
-        """Returns the rate from the first result to the last."""
+        """Returns the rate from the first result to the last, None for a handful of frames."""
+        if self.frames < _FEWEST_FOR_RATE:
+            return None
         return rate(self.frames, self.last_s - self.first_s)
 
     @property

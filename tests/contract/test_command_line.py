@@ -1,5 +1,7 @@
 """Every verb answers ``--help``, quickly, and errors end in the right exit code."""
 
+import logging
+import os
 import resource
 import subprocess
 import sys
@@ -7,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from edgescale.cli import VERBS
+from edgescale.cli import VERBS, PrintableFormatter
+from tests.tiny_models import tiny_family
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -60,3 +63,29 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     script = f"{sys.executable} -m edgescale plan --phi=0 2>{tmp_path / 'err'} | true"
     subprocess.run(["sh", "-c", script], timeout=60, check=True)
     assert "Traceback" not in (tmp_path / "err").read_text()
+
+
+def test_foreign_text_in_an_error_or_a_log_line_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    tiny_family(tmp_path)
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"imported"', '"\\u001b[31mred"'))
+    for options in ([], ["-vv"]):
+        result = run(*options, "inspect", str(tmp_path))
+        assert result.returncode == 1
+        assert "[31mred" in result.stderr
+        assert "\x1b" not in result.stderr
+    record = logging.LogRecord("edgescale", logging.WARNING, "", 0, "%s", ("\x1b[31mred",), None)
+    assert "\x1b" not in PrintableFormatter("%(message)s").format(record)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_an_output_that_is_full_is_one_sentence() -> None:
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "edgescale", "plan", "--phi=0"],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+            env=os.environ | {"PYTHONUNBUFFERED": ""},
+        )  # fmt: skip
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: the system refused (No space left on device)")
+    assert result.stderr.count("\n") == 1

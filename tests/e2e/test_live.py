@@ -81,7 +81,7 @@ def test_the_largest_variant_sees_water_bottles(family: Path, profiles: Path) ->
     )
     found = results(done)
     assert [one["index"] for one in found] == list(range(120))
-    assert {one["variant"] for one in found} == {LARGE}
+    assert {(one["variant"], one["device"]) for one in found} == {(LARGE, "cpu")}
     top1 = Counter(one["predictions"][0]["label"] for one in found)
     assert top1.most_common(1)[0][0] == "water bottle"
     assert found[30]["position_s"] == pytest.approx(30 / 29.833, abs=0.02)
@@ -177,7 +177,7 @@ def test_bad_input_is_one_sentence_and_status_1(
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_a_video_damaged_in_the_middle_gives_its_frames_and_status_1(
+def test_a_video_that_is_cut_off_gives_its_frames_and_status_1(
     family: Path, profiles: Path, tmp_path: Path
 ) -> None:
     content = (DATA / "videos/asl_bird.mkv").read_bytes()

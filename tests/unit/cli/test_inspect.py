@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def test_shows_a_model_file(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert "per-channel dense weights" in text
     record = json.loads(shown(path, "--json"))
-    assert (record["macs"], record["compiled"]) == (144, False)
+    assert (record["schema_version"], record["macs"], record["compiled"]) == (1, 144, False)
     assert record["inputs"][0]["shape"] == [1, 4, 4, 3]
     assert record["operators"][0] == {"name": "FULLY_CONNECTED", "version": 1, "count": 1}
 
@@ -75,3 +76,30 @@ def test_says_that_a_compiled_model_hides_its_costs(tmp_path: Path) -> None:
 def test_a_file_that_is_no_model_is_our_error(tmp_path: Path) -> None:
     run = CliRunner().invoke(command, [str(tmp_path / "absent.tflite")])
     assert isinstance(run.exception, ModelFileError)
+
+
+def test_layers_of_a_family_are_wrong_usage(tmp_path: Path) -> None:
+    tiny_family(tmp_path)
+    run = CliRunner().invoke(command, [str(tmp_path), "--layers"])
+    assert run.exit_code == 2
+    assert "--layers lists those of a .tflite file" in run.output
+
+
+def test_half_a_character_in_a_label_is_printed_as_json(tmp_path: Path) -> None:
+    tiny_family(tmp_path)
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"red"', '"\\ud800"'))
+    assert json.loads(shown(tmp_path, "--json"))["labels"][0] == "\ud800"
+    assert "\N{REPLACEMENT CHARACTER}; green" in shown(tmp_path)
+
+
+def test_a_path_the_system_refuses_is_our_error() -> None:
+    run = CliRunner().invoke(command, ["n" * 300])
+    assert isinstance(run.exception, ModelFileError)
+    assert "File name too long" in str(run.exception)
+
+
+def test_a_name_that_is_not_utf8_is_printable(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/m\xff.tflite"))
+    path.write_bytes(tiny_model())
+    assert "m\N{REPLACEMENT CHARACTER}.tflite" in shown(path)

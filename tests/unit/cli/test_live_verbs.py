@@ -55,6 +55,23 @@ def test_select_as_json_is_one_object(profiled: tuple[Family, Path]) -> None:
     assert next(iter(record)) == "schema_version"
     assert record["chosen"] == "large"
     assert record["rejections"][0]["kind"] == "smaller"
+    assert record["noisy"] is False
+    assert record["measurement"]["n"] == 100
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+def test_the_profile_that_is_used_is_told_with_its_n_and_noise(
+    profiled: tuple[Family, Path], caplog: pytest.LogCaptureFixture, noisy: bool
+) -> None:
+    family, folder = profiled
+    (path,) = folder.glob("*.json")
+    record = json.loads(path.read_text())
+    record["noise"]["noisy"] = noisy
+    path.write_text(json.dumps(record))
+    with caplog.at_level("INFO", "edgescale"):
+        fresh.fresh_profile(family, WorkerSettings(device="cpu"), folder=str(folder))
+    said = "(n = 100, measured while the machine was busy)" if noisy else "(n = 100)"
+    assert caplog.messages[-1].endswith(f"{folder} {said}")
 
 
 def test_when_nothing_fits_every_rejection_is_still_shown(profiled: tuple[Family, Path]) -> None:
@@ -73,6 +90,12 @@ def test_a_variant_and_a_budget_together_are_wrong_usage(tmp_path: Path) -> None
     assert CliRunner().invoke(classify, arguments).exit_code == 2
 
 
+def test_a_threshold_that_is_no_number_is_wrong_usage(tmp_path: Path) -> None:
+    result = CliRunner().invoke(classify, [str(tmp_path), "--source=0", "--threshold=nan"])
+    assert result.exit_code == 2
+    assert "nan is not in the range" in result.stderr
+
+
 def test_an_output_that_cannot_be_written_is_found_before_anything_runs(tmp_path: Path) -> None:
     family = fake_family(tmp_path / "family", {"a": 1})
     arguments = [str(family.folder), "--source=0", "--save", str(tmp_path / "out.mp4")]
@@ -82,10 +105,11 @@ def test_an_output_that_cannot_be_written_is_found_before_anything_runs(tmp_path
 
 def test_the_summary_says_what_was_seen_most() -> None:
     stats = RunStats()
-    for index in range(3):
+    for index in range(10):
         stats.add("cat\x1b", dropped=2, now_s=index / 10)
     text = summary_text(stats)
-    assert text == "3 frames, 10.0 fps, 2 dropped, most often cat\N{REPLACEMENT CHARACTER} (3 of 3)"
+    often = "most often cat\N{REPLACEMENT CHARACTER} (10 of 10)"
+    assert text == f"10 frames, 10.0 fps, 2 dropped, {often}"
     unsure = RunStats()
     unsure.add(None, dropped=0, now_s=0.0)
     assert summary_text(unsure) == "1 frames, 0 dropped, never sure"

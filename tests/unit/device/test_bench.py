@@ -68,6 +68,7 @@ def test_a_variant_whose_worker_dies_is_recorded_and_the_rest_goes_on(tmp_path: 
     family = fake_family(tmp_path, {"a": 1, "b": 2})
     found = measure(family, family.manifest.variants, settings=CPU, plan=PLAN, rig=bench.rig)
     assert found.variants[0].error == "ended with SIGKILL"
+    assert found.variants[0].error_kind == "WorkerDied"
     assert found.variants[0].latency_ms is None
     assert found.variants[1].n == 20
     assert all(worker.closed for worker in bench.workers)
@@ -144,6 +145,12 @@ def test_a_profile_says_what_was_asked_and_what_was_used(tmp_path: Path) -> None
     assert (found.device_asked, found.device) == ("auto", "cpu")
     assert [entry.variant for entry in found.variants] == ["b"]
     assert found.time.endswith("Z")
+
+
+def test_no_variant_at_all_is_refused(tmp_path: Path) -> None:
+    family = fake_family(tmp_path, {"a": 1})
+    with pytest.raises(ValueError, match="no variant to measure"):
+        profile_with(family, CPU, variants=[], plan=PLAN, rig=Bench().rig)
 
 
 def test_too_few_runs_are_refused(tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ from tests.fakes import fake_family, machine, measured, profile_of
 def record(tmp_path: Path) -> dict[str, Any]:
     family = fake_family(tmp_path, {"a": 1, "b": 2})
     first, second = family.manifest.variants
-    failed = Measurement(second.name, second.model.sha256, error="the worker ended with SIGSEGV")
+    failed = Measurement(
+        second.name, second.model.sha256, error="ended with SIGSEGV", error_kind="X"
+    )
     full = machine(
         memory_limits=(MemoryLimit("/sys/fs/cgroup/x", 10, 5),),
         edge_tpus=(EdgeTpu("pci", "apex_0", None, -89.7, "x"),),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import edgescale
-from edgescale.device.profile import DeviceProfile
+from edgescale.device.profile import DeviceProfile, Measurement
 from edgescale.device.store import (
     Conditions,
     check_writable,
@@ -42,6 +42,28 @@ def test_an_old_profile_is_measured_again(tmp_path: Path, age: timedelta) -> Non
     reason = find_fresh(folder, "fakes", conditions, now=NOON + age)
     assert isinstance(reason, str)
     assert "2026-01-31T12:00:00Z" in reason
+
+
+@pytest.mark.parametrize(("kind", "believed"), [("WorkerDied", False), ("ModelFileError", True)])
+def test_a_worker_that_died_is_asked_again(tmp_path: Path, kind: str, believed: bool) -> None:
+    family = fake_family(tmp_path / "family", {"a": 1, "b": 2})
+    first, second = family.manifest.variants
+    failed = Measurement(second.name, second.model.sha256, error="SIGKILL", error_kind=kind)
+    profile = profile_of(family, [measured(first), failed])
+    save_profile(tmp_path, profile)
+    found = find_fresh(tmp_path, "fakes", conditions_of(profile), now=NOON)
+    assert found == (profile if believed else "the stored one has no figures of 'b' (SIGKILL)")
+
+
+def test_a_folder_that_cannot_be_looked_at_has_no_profile(tmp_path: Path) -> None:
+    family = fake_family(tmp_path / "family", {"a": 1})
+    _, _, conditions = stored(tmp_path)
+    folder = profiles_folder(tmp_path / ("a" * 300), family)
+    assert find_fresh(folder, "fakes", conditions, now=NOON) == f"no profile of 'fakes' in {folder}"
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    folder = profiles_folder(loop, family)
+    assert find_fresh(folder, "fakes", conditions, now=NOON) == f"no profile of 'fakes' in {folder}"
 
 
 def test_says_which_condition_differs(tmp_path: Path) -> None:
@@ -91,6 +113,7 @@ def test_the_folder_is_the_flag_else_the_environment_else_the_users_state(
     family = fake_family(tmp_path / "family", {"a": 1})
     monkeypatch.setenv("EDGESCALE_DEVICES", str(tmp_path / "named"))
     assert profiles_folder(tmp_path / "flag", family) == tmp_path / "flag"
+    assert profiles_folder(str(tmp_path / "flag"), family) == tmp_path / "flag"
     assert profiles_folder(None, family) == tmp_path / "named"
     monkeypatch.delenv("EDGESCALE_DEVICES")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))

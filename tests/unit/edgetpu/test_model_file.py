@@ -1,12 +1,16 @@
 import os
 import random
 import struct
+import sys
 from pathlib import Path
 
+import flatbuffers
 import pytest
+from ai_edge_litert import schema_py_generated as schema  # noqa: TID253 - the writer is the point
 
+from edgescale.edgetpu import flatbuffer
 from edgescale.edgetpu.model_file import read_model_file
-from edgescale.errors import ModelFileError
+from edgescale.errors import ModelFileError, RuntimeMissing
 from edgescale.inference.runtime import PROBE_MODEL
 from tests.tiny_models import Tiny, tiny_model
 
@@ -151,3 +155,54 @@ def test_every_twin_of_the_data_is_found_compiled() -> None:
     found = {path.name: read_model_file(path).compiled for path in CORAL.glob("models*/*.tflite")}
     assert len(found) >= 10
     assert found == {name: name.endswith("_edgetpu.tflite") for name in found}
+
+
+@pytest.mark.parametrize("scale", [float("inf"), float("nan")])
+def test_refuses_scales_that_are_no_numbers(tmp_path: Path, scale: float) -> None:
+    path = written(tmp_path, tiny_model(Tiny(input_scale=scale)))
+    with pytest.raises(ModelFileError, match="a scale is no finite number"):
+        read_model_file(path)
+
+
+def test_counts_operators_over_all_graphs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path, same_graph_again(operators=6, graphs=3))
+    assert read_model_file(path).operators[0].count == 18
+    monkeypatch.setattr(flatbuffer, "MOST_TENSORS", 10)
+    with pytest.raises(ModelFileError, match="12 operators, more than the 10"):
+        read_model_file(path)
+
+
+def same_graph_again(operators: int, graphs: int) -> bytes:
+    """Returns a model whose graphs are one and the same, which makes a small file a long read."""
+    builder = flatbuffers.Builder(1024)
+    schema.OperatorCodeStart(builder)
+    code = repeated(builder, schema.OperatorCodeEnd(builder), 1)
+    schema.OperatorStart(builder)
+    nodes = repeated(builder, schema.OperatorEnd(builder), operators)
+    schema.SubGraphStart(builder)
+    schema.SubGraphAddOperators(builder, nodes)
+    parts = repeated(builder, schema.SubGraphEnd(builder), graphs)
+    schema.ModelStart(builder)
+    schema.ModelAddOperatorCodes(builder, code)
+    schema.ModelAddSubgraphs(builder, parts)
+    builder.Finish(schema.ModelEnd(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def repeated(builder: flatbuffers.Builder, offset: int, times: int) -> int:
+    builder.StartVector(4, times, 4)
+    for _ in range(times):
+        builder.PrependUOffsetTRelative(offset)
+    end: int = builder.EndVector()
+    return end
+
+
+def test_refuses_what_is_no_regular_file() -> None:
+    with pytest.raises(ModelFileError, match="no regular file"):
+        read_model_file(Path("/dev/null"))
+
+
+def test_a_missing_schema_reader_is_a_missing_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    with pytest.raises(RuntimeMissing, match=r"cannot be imported.*pip install"):
+        read_model_file(PROBE_MODEL)

@@ -23,6 +23,13 @@ def put(content: dict[str, Any], place: str, value: object) -> None:
     inner[last] = value
 
 
+def nested(levels: int) -> list[object]:
+    inner: list[object] = []
+    for _ in range(levels):
+        inner = [inner]
+    return inner
+
+
 def test_is_the_same_after_writing_and_reading(tmp_path: Path) -> None:
     family = tiny_family(tmp_path)
     assert manifest_from_dict(record(tmp_path)) == family.manifest
@@ -72,6 +79,11 @@ def test_a_newer_schema_names_the_edgescale_it_needs(tmp_path: Path) -> None:
         pytest.param("variants.0.operators", [{}] * 1001, "at most 1000", id="many operators"),
         pytest.param("variants.0.phii", 1, "unknown key 'phii', did you mean 'phi'", id="typo"),
         pytest.param("variants.0.model", None, "expected a table", id="model null"),
+        pytest.param("variants.0.macs_ratio", 10**400, "a number from", id="beyond float"),
+        pytest.param("recipe", {"x": nested(900)}, "at most 20 tables", id="deep recipe"),
+        pytest.param("recipe", nested(5000), "a table or null", id="deep list"),
+        pytest.param("k" * 10**6, 1, r"unknown key 'k+\.\.\.'", id="a huge key"),
+        pytest.param("provenance", "b" * 9_000, r"'b+\.\.\.' is not known", id="a huge value"),
     ],
 )
 def test_refuses_each_wrong_value_and_names_its_place(

@@ -135,6 +135,7 @@ def test_every_truncation_of_a_manifest_is_refused(folder: Path) -> None:
         pytest.param("NaN", "not valid JSON", id="NaN"),
         pytest.param('{"a": Infinity}', "not valid JSON", id="infinity"),
         pytest.param("[" * 200_000, "not valid JSON", id="endless nesting"),
+        pytest.param('{"a": 1e999}', "1e999 is too large", id="beyond float"),
         pytest.param("\xff", "not valid JSON", id="no UTF-8"),
         pytest.param('{"schema_version": 1' + "0" * 5000 + "}", "JSON|from 1", id="long number"),
     ],
@@ -177,3 +178,32 @@ def test_labels_survive_as_they_are(tmp_path: Path) -> None:
     labels = ("\x1b[31mred", "gr\u00fcn", "<b>blue</b>")
     save_manifest(tmp_path, replace(family.manifest, labels=labels))
     assert load_family(tmp_path).manifest.labels == labels
+
+
+def test_a_path_of_half_a_character_is_refused(folder: Path) -> None:
+    with_model_path(folder, "\ud800")
+    with pytest.raises(ManifestError, match="cannot be followed"):
+        load_family(folder)
+
+
+def test_a_place_that_cannot_be_looked_at_is_said_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="File name too long"):
+        load_family(tmp_path / ("n" * 300))
+
+
+def test_a_family_is_found_after_the_caller_changed_its_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    family = load_family("family")
+    monkeypatch.chdir("/")
+    assert family.verify(family.manifest.variants[0].model) == folder / "models" / "tiny.tflite"
+
+
+def test_files_are_for_whom_the_umask_allows(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_json(tmp_path / "a.json", {})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o640

@@ -145,3 +145,19 @@ def test_refuses_other_label_files(tmp_path: Path, content: bytes, said: str) ->
     (tmp_path / "labels.txt").write_bytes(content)
     with pytest.raises(DataError, match=said):
         read_labels(tmp_path / "labels.txt")
+
+
+def test_a_folder_the_system_refuses_is_our_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="File name too long"):
+        labelled_images(tmp_path / ("n" * 300), LABELS)
+
+
+def test_a_folder_that_may_not_be_listed_is_our_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", locked)
+    with pytest.raises(DataError, match="Permission denied"):
+        labelled_images(tmp_path, LABELS)

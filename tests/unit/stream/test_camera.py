@@ -3,8 +3,9 @@ import threading
 import pytest
 
 from edgescale.errors import SourceLost, SourceNotFound
+from edgescale.inference.preparation import Image
 from edgescale.stream.camera import Camera
-from edgescale.stream.frame import Frame, Image
+from edgescale.stream.frame import Frame
 from tests.fakes import FakeCapture, collect, picture
 
 
@@ -71,6 +72,26 @@ def test_closing_ends_the_iteration_without_an_error() -> None:
     capture.gate.release(2)
     camera.close()
     assert len(list(frames)) <= 1
+
+
+def test_the_thread_waits_for_the_first_frame_that_is_asked_for() -> None:
+    capture = Gated()
+    camera = Camera("0", lambda: capture)
+    assert not any(thread.name == "capture 0" for thread in threading.enumerate())
+    capture.gate.release()
+    assert next(iter(camera)).index == 0
+    capture.gate.release()
+    camera.close()
+    assert capture.released
+
+
+def test_a_camera_that_nobody_read_is_released() -> None:
+    capture = Gated()
+    camera = Camera("0", lambda: capture)
+    camera.close()
+    assert capture.released
+    assert list(camera) == []
+    assert capture.given == 0
 
 
 def test_a_camera_that_cannot_be_opened_starts_no_thread() -> None:

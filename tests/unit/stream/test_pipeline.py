@@ -50,6 +50,7 @@ def test_every_frame_of_a_file_is_classified_in_order_with_two_under_way(worker:
         "phi0", 0.0, 4, 25.0,
     )  # fmt: skip
     assert [one.label for one in first.predictions] == ["cat", "bird"]
+    assert (first.device, first.runtime) == ("cpu", "ai_edge_litert")
     assert first.time.endswith("Z")
     assert first.age_ms > 0
 
@@ -112,3 +113,19 @@ def test_a_variant_and_a_budget_exclude_each_other(tmp_path: Path) -> None:
     family = fake_family(tmp_path, {"phi0": 1})
     with pytest.raises(ValueError, match="exclude each other"):
         next(classify(family, "0", variant="phi0", budget=Budget(latency_ms=5)))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"max_frames": 0}, "max_frames must be at least 1, got 0"),
+        ({"max_frames": -1}, "max_frames"),
+        ({"threshold": 2.0}, "threshold must be from 0 to 1"),
+        ({"threshold": float("nan")}, "threshold"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_anything_is_opened(
+    tmp_path: Path, wrong: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        next(classify(tmp_path / "no family", "no source", **wrong))

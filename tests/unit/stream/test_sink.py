@@ -24,6 +24,8 @@ RESULT = FrameResult(
     time="2026-01-31T12:00:00.000Z",
     predictions=(Prediction(0, "cat\x1b[2J\u202e", 0.75),),
     variant="phi0",
+    device="cpu",
+    runtime="ai_edge_litert",
     dropped=0,
     source_fps=25.0,
 )
@@ -37,6 +39,7 @@ def test_a_record_holds_time_age_and_predictions_and_its_line_steers_no_terminal
     assert "\x1b" not in line
     back = json.loads(line)
     assert back["age_ms"] == 12.346
+    assert (back["device"], back["runtime"]) == ("cpu", "ai_edge_litert")
     assert back["predictions"] == [{"class_id": 0, "label": "cat\x1b[2J\u202e", "score": 0.75}]
     assert result_record(replace(RESULT, predictions=()), "v")["predictions"] == []
 
@@ -109,11 +112,71 @@ def test_a_full_disk_is_noticed_while_it_is_written(
 ) -> None:
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
-    with VideoSink(tmp_path / "out.mkv") as sink:
-        for _ in range(99):
+    sink = VideoSink(tmp_path / "out.mkv")
+    with pytest.raises(SinkFailed, match="the disk is full after 1 frames"):
+        sink.write(picture())
+    with pytest.raises(SinkFailed, match="the disk is full after 1 frames"):
+        sink.close()
+    assert len(list(open_source(tmp_path / "out.mkv"))) == 1
+
+
+def test_a_disk_that_fills_up_with_the_last_frame_is_noticed_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def last_frame() -> None:
+        with VideoSink(tmp_path / "out.mkv") as sink:
             sink.write(picture())
-        with pytest.raises(SinkFailed, match="the disk is full after 100 frames"):
-            sink.write(picture())
+            usage = shutil.disk_usage(tmp_path)._replace(free=0)
+            monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+
+    with pytest.raises(SinkFailed, match="the disk is full"):
+        last_frame()
+
+
+def test_an_empty_file_of_ours_does_not_stay(tmp_path: Path) -> None:
+    sink = VideoSink(tmp_path / "out.avi")
+    sink.write(picture())
+
+    class Writer:
+        def release(self) -> None:
+            (tmp_path / "out.avi").write_bytes(b"")
+
+    sink._writer.release()
+    sink._writer = Writer()
+    with pytest.raises(SinkFailed, match="nothing could be written"):
+        sink.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_until_the_first_frame_there_is_no_file_that_a_kill_could_leave(tmp_path: Path) -> None:
+    sink = VideoSink(tmp_path / "out.mkv")
+    assert list(tmp_path.iterdir()) == []
+    sink.write(picture())
+    sink.close()
+    assert (tmp_path / "out.mkv").stat().st_size > 0
+
+
+def test_a_name_with_a_colon_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with VideoSink(Path("out:1.mkv")) as sink:
+        sink.write(picture())
+    assert len(list(open_source("out:1.mkv"))) == 1
+
+
+def test_a_name_that_is_not_utf8_or_too_long_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SinkFailed, match="is not UTF-8"):
+        VideoSink(tmp_path / os.fsdecode(b"bad\xff.mkv"))
+    with pytest.raises(SinkFailed, match="File name too long"):
+        VideoSink(tmp_path / f"{'a' * 300}.mkv")
+
+
+def test_frames_beyond_the_codec_are_refused_with_the_limit(tmp_path: Path) -> None:
+    with (
+        pytest.raises(SinkFailed, match=r"8192x2 are too large .* 8190 pixels a side"),
+        VideoSink(tmp_path / "out.mkv") as sink,
+    ):
+        sink.write(picture(height=2, width=8192))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_any_frame_nothing_is_left_behind_and_nothing_is_lost(tmp_path: Path) -> None:

@@ -52,6 +52,42 @@ def test_a_video_cut_in_the_middle_gives_its_frames_and_is_then_lost(tmp_path: P
     assert 10 < len(seen) < 50
 
 
+@pytest.mark.parametrize("codec", ["mp4v"])
+def test_a_hole_in_the_middle_of_a_video_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, codec: str
+) -> None:
+    fourcc = cv2.VideoWriter.fourcc(*codec)
+    path = tmp_path / "v.mkv"
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, fourcc, 25.0, (64, 48))
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        writer.write(rng.integers(0, 255, (48, 64, 3), np.uint8))
+    writer.release()
+    content = bytearray(path.read_bytes())
+    third = len(content) // 3
+    content[third : 2 * third] = bytes(third)
+    path.write_bytes(content)
+    frames = list(open_source(path))
+    assert 20 < len(frames) < 50
+    (warning,) = [one for one in caplog.records if one.levelname == "WARNING"]
+    assert "announces 60: there is no frame from 0." in warning.getMessage()
+    assert "for 1.2 s; it is damaged there" in warning.getMessage()
+
+
+def test_a_video_whose_name_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.avi", 3).rename(tmp_path / os.fsdecode(b"v\xff.avi"))
+    with pytest.raises(StreamError, match="is not UTF-8"):
+        open_source(path)
+
+
+def test_a_name_with_a_colon_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_video(tmp_path / "v.avi", 3).rename(tmp_path / "cam:1.avi")
+    monkeypatch.chdir(tmp_path)
+    source = open_source("cam:1.avi")
+    assert len(list(source)) == 3
+    assert source.name == "cam:1.avi"
+
+
 def test_a_video_that_was_never_finished_still_plays(tmp_path: Path) -> None:
     fourcc = cv2.VideoWriter.fourcc(*"MJPG")
     writer = cv2.VideoWriter(str(tmp_path / "v.avi"), cv2.CAP_FFMPEG, fourcc, 25.0, (64, 48))
@@ -96,6 +132,19 @@ def test_what_is_not_there_is_not_found(source: str) -> None:
         open_source(source)
 
 
+def test_a_place_that_cannot_be_looked_at_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(path: Path) -> os.stat_result:
+        raise PermissionError(13, "Permission denied")
+
+    with pytest.raises(StreamError, match="cannot be read \\(File name too long"):
+        open_source("a" * 300)
+    monkeypatch.setattr(Path, "stat", locked)
+    with pytest.raises(StreamError, match="cannot be read \\(Permission denied"):
+        open_source(tmp_path / "locked" / "a.mp4")
+
+
 def test_a_fifo_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(SourceNotFound, match="is no file, folder or camera"):
@@ -122,6 +171,16 @@ def test_grey_and_transparent_images_become_three_channels(tmp_path: Path) -> No
     assert [image.dtype for image in images] == [np.uint8] * 3
 
 
+def test_images_whose_names_are_not_utf8_are_read(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((4, 5, 3), (255, 0, 0), np.uint8))
+    name = os.fsdecode(b"bad\xff.png")
+    (tmp_path / "a.png").rename(tmp_path / name)
+    for place in (tmp_path, tmp_path / name):
+        (frame,) = open_source(place)
+        assert frame.image[0, 0].tolist() == [255, 0, 0]  # BGR
+        assert frame.name == name
+
+
 def test_one_image_is_a_source_too(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "one.png"), picture(5))
     (frame,) = open_source(tmp_path / "one.png")
@@ -133,7 +192,7 @@ def test_an_unreadable_image_is_named_after_those_before_it(tmp_path: Path) -> N
     (tmp_path / "2.png").write_bytes(b"not a png")
     frames = iter(open_source(tmp_path))
     assert next(frames).name == "1.png"
-    with pytest.raises(StreamError, match=r"2\.png: cannot be read as an image"):
+    with pytest.raises(StreamError, match=r"2\.png: not a readable image"):
         next(frames)
 
 
