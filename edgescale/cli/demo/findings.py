@@ -1,5 +1,6 @@
 """What the demo found out: families with profile, choices and evidence, and classified clips."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -29,7 +30,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Clip:
-    """A classified video: its files, the top-1 of each frame (None: not sure), some frames."""
+    """A classified video: its files, the top-1 of each frame (None: not sure), captioned frames."""
 
     what: str
     source: Path
@@ -37,7 +38,7 @@ class Clip:
     lines: Path
     variant: str
     top1: tuple[str | None, ...]
-    stills: tuple[Image, ...]
+    stills: tuple[tuple[Image, str], ...]
     note: str = ""
 
     def with_note(self, note: str) -> "Clip":
@@ -53,6 +54,21 @@ class Finding:
     profile: DeviceProfile
     steps: tuple[PairedComparison, ...]
     choices: tuple[Choice, ...] = ()
+
+    @property
+    def serving(self) -> str | None:
+        """The variant that classifies: what the last budget that anything fits chose."""
+        return next((one.chosen for one in reversed(self.choices) if one.chosen), None)
+
+    @property
+    def conditions(self) -> str:
+        """Returns when and with what this family was measured, and whether others disturbed it."""
+        profile = self.profile
+        busy = "; the machine was busy, so latencies are pessimistic" if profile.noise.noisy else ""
+        return (
+            f"Measured {profile.time} with {profile.runtime} {profile.runtime_version},"
+            f" {profile.threads} thread{busy}."
+        )
 
     def with_choices(self, choices: Sequence[Choice]) -> "Finding":
         """Returns the finding with what was chosen under each budget."""
@@ -105,6 +121,16 @@ def resolved_steps(family: Family) -> tuple[PairedComparison, ...]:
         compare(first.name, right[first.name], second.name, right[second.name])
         for first, second in pairwise(evaluated)
     )
+
+
+def photos_named(clip: Clip, shown: Sequence[str], frames_each: int) -> str:
+    """Returns what each photograph was called most often, and in how many of its frames."""
+    parts = []
+    for index, what in enumerate(shown):
+        named = Counter(clip.top1[index * frames_each : (index + 1) * frames_each])
+        label, frames = named.most_common(1)[0]
+        parts.append(f"{what}: {label or 'not sure'} ({frames} of {sum(named.values())})")
+    return "; ".join(parts)
 
 
 def digits_right(clip: Clip, truth: Sequence[str], frames_each: int) -> str:

@@ -12,13 +12,13 @@ _STYLE = """
   :root { --line: #3a4654; --soft: #1d2732; --ink: #e6ebf0; --mark: #7db4f0; }
   body { background: #131a22; } .plot { background: #fff; border-radius: 6px; }
 }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); max-width: 1140px;
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); max-width: 1240px;
        margin: 2rem auto; padding: 0 1.2rem; }
 h1 { font-size: 1.5rem; margin-bottom: .2rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 .facts { color: color-mix(in srgb, var(--ink) 70%, transparent); margin-top: 0; }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: 13.5px; }
+.scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: 13px; }
 .scroll + .scroll { margin-top: 1rem; } .stills { margin-top: 1rem; }
-th, td { padding: .28rem .7rem; border-bottom: 1px solid var(--line); text-align: right;
+th, td { padding: .28rem .55rem; border-bottom: 1px solid var(--line); text-align: right;
          font-variant-numeric: tabular-nums; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; } th { background: var(--soft); }
 table.words th, table.words td { text-align: left; white-space: normal; }

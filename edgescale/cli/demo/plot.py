@@ -55,7 +55,7 @@ def _draw(axes: Any, panel: Panel) -> None:
     axes.set_ylabel(panel.accuracy_label)
     axes.margins(0.18)
     shown = [point.latency_ms for point in panel.points] + [ms for ms, _ in panel.budgets]
-    axes.set_xlim(0, 1.2 * max(shown, default=1.0))
+    axes.set_xlim(0, 1.3 * max(shown, default=1.0))
     axes.grid(alpha=0.25)
 
 

@@ -19,7 +19,8 @@ PUBLISHED_INT8_PERCENT = {"lite0": 74.4, "lite1": 75.9, "lite2": 77.0, "lite3": 
 _LEGEND = (
     "Filled points were measured here on held-out images, with 95 % intervals. Hollow points show"
     " the accuracy that was published for the network (int8, ImageNet validation set): their"
-    " latency was measured here, their accuracy was not."
+    " latency was measured here, their accuracy was not. Dashed lines show the budgets; a frame"
+    " rate is judged by the measured fps, its line is one frame's share of a second."
 )
 
 
@@ -29,13 +30,8 @@ def write_report(path: Path, findings: Sequence[Finding], clips: Sequence[Clip])
     Raises:
         ArtifactError: the place cannot be written.
     """
-    profile = findings[0].profile
-    machine = profile.machine
-    facts = (
-        f"{machine.cpu_model or machine.architecture}, {machine.usable_cores} cores;"
-        f" {profile.runtime} {profile.runtime_version}, {profile.threads} thread; measured"
-        f" {profile.time}" + ("; the machine was busy" if profile.noise.noisy else "")
-    )
+    machine = findings[0].profile.machine
+    facts = f"{machine.cpu_model or machine.architecture}, {machine.usable_cores} cores"
     sections = [
         Section(
             "Accuracy against latency",
@@ -53,7 +49,7 @@ def write_report(path: Path, findings: Sequence[Finding], clips: Sequence[Clip])
 def _panel(finding: Finding) -> Panel:
     points = [_point(finding, variant) for variant in finding.family.manifest.variants]
     budgets = [
-        (1000 / choice.budget.min_fps, f"{choice.budget.min_fps:.0f} fps")
+        (1000 / choice.budget.min_fps, f"a frame at {choice.budget.min_fps:.0f} fps")
         if choice.budget.min_fps
         else (choice.budget.latency_ms, "latency budget")
         for choice in finding.choices
@@ -84,12 +80,12 @@ def _point(finding: Finding, variant: VariantRecord) -> Point | None:
 def _family(finding: Finding) -> Section:
     headings, rows = finding.table()
     names = [row[0] for row in rows]
-    chosen = finding.choices[-1].chosen if finding.choices else None
+    chosen = finding.serving
     steps = [line for line in finding.sentences() if "sign test" in line or "accuracy:" in line]
     choices = [_choice_table(choice, names) for choice in finding.choices]
     return Section(
         f"Family {finding.family.manifest.name}",
-        tuple(steps),
+        (finding.conditions, *steps),
         (Table(headings, tuple(rows), names.index(chosen) if chosen else None), *choices),
     )
 
@@ -113,8 +109,7 @@ def _clip(clip: Clip) -> Section:
         f"Video of {clip.what}",
         (f"{len(clip.top1)} frames classified by {clip.variant}. {clip.note}",),
         (Table(("top-1", "frames", "share"), rows),),
-        stills=tuple(Still(_jpeg(image), f"frame of {clip.annotated.name}")
-                     for image in clip.stills),
+        stills=tuple(Still(_jpeg(image), caption) for image, caption in clip.stills),
     )  # fmt: skip
 
 

@@ -5,9 +5,9 @@ Each step calls what the verbs call; nothing in the demo is a path of its own.
 
 import json
 import logging
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -18,12 +18,19 @@ from edgescale.builder.photos import photo_paths
 from edgescale.cli import show
 from edgescale.cli.build import build_progress
 from edgescale.cli.demo import videos
-from edgescale.cli.demo.findings import Choice, Clip, Finding, digits_right, resolved_steps
+from edgescale.cli.demo.findings import (
+    Choice,
+    Clip,
+    Finding,
+    digits_right,
+    photos_named,
+    resolved_steps,
+)
 from edgescale.cli.demo.report import write_report
 from edgescale.cli.options import progress_bar
 from edgescale.device.fresh import fresh_profile
 from edgescale.device.profile import DeviceProfile
-from edgescale.errors import NothingFits
+from edgescale.errors import DataError, NothingFits
 from edgescale.family.store import Family, replacing
 from edgescale.inference.image_file import read_image
 from edgescale.inference.preparation import Image
@@ -33,7 +40,7 @@ from edgescale.selection.choice import select
 from edgescale.stream.annotate import annotate
 from edgescale.stream.pipeline import classify
 from edgescale.stream.sink import VideoSink, result_record
-from edgescale.units import milliseconds, percent
+from edgescale.units import milliseconds
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +71,9 @@ def run(out: Path, jobs: int | None) -> None:
     Raises:
         EdgescaleError: a package is missing, a build fails, the folder cannot be written.
     """
+    if find_spec("matplotlib") is None:  # needed last; better said first
+        raise DataError("the package 'matplotlib' is not installed; install it with: pip install"
+                        " 'edgescale[demo]'")  # fmt: skip
     places = Places(out)
     log.info("1/4 building two families (the first run trains for some minutes)")
     families = [_built(name, places, jobs) for name in (DIGITS, IMAGENET)]
@@ -114,10 +124,10 @@ def _photo_clip(places: Places, finding: Finding) -> Clip:
     photos = [path for path in photo_paths() if path.name in _SHOWN]
     source = places.video("photos.mkv")
     _write_video(source, videos.photo_frames([read_image(path) for path in photos]))
-    shown = ", ".join(_SHOWN[path.name] for path in photos)
+    shown = [_SHOWN[path.name] for path in photos]
     each = int(videos.PHOTO_SECONDS * videos.FPS)
-    stills = [each * index + each // 2 for index in range(len(photos))]
-    return _classified(source, finding, f"photographs: {shown}", stills)
+    clip = _classified(source, finding, "photographs", [each * i + each // 2 for i in range(3)])
+    return clip.with_note(photos_named(clip, shown, each))
 
 
 def _digits_clip(places: Places, finding: Finding) -> Clip:
@@ -133,8 +143,6 @@ def _digits_clip(places: Places, finding: Finding) -> Clip:
 
 
 def _write_video(path: Path, frames: Iterator[Image]) -> None:
-    if path.is_file():
-        return  # the frames are always the same
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"partial-{path.name}")
     with VideoSink(partial) as video:
@@ -144,11 +152,11 @@ def _write_video(path: Path, frames: Iterator[Image]) -> None:
 
 
 def _classified(source: Path, finding: Finding, what: str, still_at: Sequence[int]) -> Clip:
-    variant = finding.choices[-1].chosen or finding.choices[0].chosen
+    variant = finding.serving
     annotated = source.with_name(f"{source.stem}-annotated.mkv")
     lines = source.with_name(f"{source.stem}.jsonl")
     top1: list[str | None] = []
-    stills: list[Image] = []
+    stills: list[tuple[Image, str]] = []
     with (
         replacing(lines) as partial,
         partial.open("w", encoding="utf-8") as file,
@@ -160,7 +168,7 @@ def _classified(source: Path, finding: Finding, what: str, still_at: Sequence[in
             file.write(f"{json.dumps(result_record(result, str(source)))}\n")
             top1.append(result.predictions[0].label if result.predictions else None)
             if result.index in still_at:
-                stills.append(drawn)
+                stills.append((drawn, f"frame {result.index}: {top1[-1] or 'not sure'}"))
     return Clip(what, source, annotated, lines, variant or "", tuple(top1), tuple(stills))
 
 
@@ -170,11 +178,8 @@ def _tell(findings: list[Finding], clips: list[Clip], report: Path) -> None:
         click.echo(show.table(*finding.table()))
         for line in finding.sentences():
             click.echo(line)
-    click.echo("")
     for clip in clips:
-        label, frames = Counter(name for name in clip.top1 if name).most_common(1)[0]
-        share = percent(frames / len(clip.top1))
-        click.echo(f"{clip.what}: {len(clip.top1)} frames by {clip.variant}; most often"
-                   f" '{show.printable(label)}' ({share}). {clip.note}".rstrip())  # fmt: skip
+        click.echo(f"\n{clip.what}: {len(clip.top1)} frames by {clip.variant}; "
+                   + show.printable(clip.note))  # fmt: skip
         click.echo(f"  {clip.annotated}\n  {clip.lines}")
     click.echo(f"\nreport: {report}")

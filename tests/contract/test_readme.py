@@ -1,0 +1,53 @@
+"""The README's recipe names every key there is, and is one that can be read."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgescale.builder.recipe_file import recipe_from_table
+from edgescale.family.fields import Fields
+
+if sys.version_info >= (3, 11):
+    import tomllib as toml
+else:
+    import tomli as toml
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_the_recipe_can_be_read_and_shows_the_defaults() -> None:
+    (text,) = blocks("toml")
+    shown = recipe_from_table(toml.loads(text), Path("recipe.toml")).resolved()
+    needed = """
+        name = "screws"
+        baseline.name = "efficientnet-edgetpu"
+        variants.phis = [-2, -1, 0]
+        data.folder = "photos"
+        training.epochs = 30
+    """
+    defaults = recipe_from_table(toml.loads(needed), Path("recipe.toml")).resolved()
+    assert shown == defaults
+
+
+def test_every_key_of_a_recipe_is_in_the_readme(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: set[str] = set()
+    take = Fields.take
+
+    def recording(self: Fields, key: str, *default: Any) -> Any:
+        asked.add(key)
+        return take(self, key, *default)
+
+    monkeypatch.setattr(Fields, "take", recording)
+    (text,) = blocks("toml")
+    recipe_from_table(toml.loads(text), Path("recipe.toml"))
+    spelled_out = text.replace('name = "efficientnet-edgetpu"', "").replace("\n# ", "\n")
+    recipe_from_table(toml.loads(spelled_out), Path("recipe.toml"))
+    assert len(asked) > 40
+    assert not {key for key in asked if not re.search(rf"\b{key}\b", README)}
