@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgescale.architecture.network import INPUT, Architecture
+from edgescale.architecture.network import INPUT, Architecture, TooLarge
 from edgescale.layer import Layer, elements
+
+LARGEST_PARAMETERS = 1_000_000_000
+LARGEST_ACTIVATION_BYTES = 4 * 2**30
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,26 @@ def cost_of(architecture: Architecture) -> Cost:
         weight_bytes=sum(layer.weight_bytes for layer in layers),
         peak_activation_bytes=peak_activation_bytes(layers),
     )
+
+
+def bounded_cost(architecture: Architecture) -> Cost:
+    """Counts the costs of a network that is to be built.
+
+    Raises:
+        TooLarge: no machine this is meant for trains or runs it.
+    """
+    cost = cost_of(architecture)
+    if cost.parameters > LARGEST_PARAMETERS:
+        raise TooLarge(
+            f"{cost.parameters:,} parameters are more than {LARGEST_PARAMETERS:,};"
+            " use fewer filters or a smaller phi"
+        )
+    if cost.peak_activation_bytes > LARGEST_ACTIVATION_BYTES:
+        raise TooLarge(
+            f"{cost.peak_activation_bytes / 2**30:,.1f} GiB of activations are more than"
+            f" {LARGEST_ACTIVATION_BYTES // 2**30} GiB; use a smaller resolution or a smaller phi"
+        )
+    return cost
 
 
 def peak_activation_bytes(layers: Sequence[Layer]) -> int:

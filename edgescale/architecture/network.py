@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from edgescale.architecture.baseline import Baseline
@@ -20,6 +21,11 @@ from edgescale.layer import Layer, Shape
 INPUT = "input"  # the name under which layers read the image
 STEM_KERNEL = 3
 STEM_STRIDE = 2
+LARGEST_LAYERS = 5_000
+
+
+class TooLarge(ArchitectureError):
+    """A network beyond anything that could be trained or run here; says which size is."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,7 @@ def build_architecture(
         rounding: ``nearest`` or ``reference``, see ``rounding``.
 
     Raises:
-        ArchitectureError: a stage would vanish.
+        ArchitectureError: a stage would vanish, or there are too many layers.
     """
     fixed = baseline.fix_stem_head
     stem = baseline.stem_filters if fixed else _filters(baseline, baseline.stem_filters, width)
@@ -114,7 +120,13 @@ def build_architecture(
         for index in range(len(baseline.blocks))
     )
     frame = Architecture(resolution, classes, baseline.activation, stem, blocks, head, ())
-    return replace(frame, layers=tuple(_layers(frame)))
+    layers = tuple(islice(_layers(frame), LARGEST_LAYERS + 1))  # repeats may be millions
+    if len(layers) > LARGEST_LAYERS:
+        raise TooLarge(
+            f"{sum(block.num_repeat for block in blocks):,} blocks make more than"
+            f" {LARGEST_LAYERS:,} layers; use fewer repeats or a smaller phi"
+        )
+    return replace(frame, layers=layers)
 
 
 def _filters(baseline: Baseline, filters: int, width: float) -> int:

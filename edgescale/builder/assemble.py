@@ -4,7 +4,9 @@ Nothing here needs TensorFlow. The manifest is written last and holds no times, 
 give the same bytes.
 """
 
+import re
 from contextlib import suppress
+from math import prod
 from pathlib import Path
 
 from edgescale import __version__
@@ -34,15 +36,16 @@ from edgescale.inference.evaluation import load_evaluation
 
 VARIANTS_FOLDER = "variants"
 _DIGITS_IN_NAME = 12
+_OWN_FILE = re.compile(r"(model|architecture|evaluation)-[0-9a-f]{12}\.(tflite|json)")
 _NOT_COMPILED = "this version of edgescale does not compile for the Edge TPU"
 _NOT_EVALUATED = "the recipe names no labelled images: neither [data] nor [evaluation]"
 
 
 def assemble(family: Path, plan: Plan) -> Family:
-    """Writes the files of every variant, then the manifest, then removes what it does not name.
+    """Writes the files of every variant, then the manifest, then removes older files of a build.
 
     Raises:
-        BuildError: the folder cannot be written.
+        BuildError: the folder cannot be written, or a model does not fit the labels.
     """
     try:
         manifest = Manifest(
@@ -61,8 +64,7 @@ def assemble(family: Path, plan: Plan) -> Family:
         save_manifest(family, manifest)
     except ArtifactError as problem:
         raise BuildError(str(problem)) from problem
-    with suppress(OSError):  # leftovers cost space, nothing else
-        _remove_unnamed(family, checked)
+    _remove_unnamed(family, checked)
     return Family(family, checked)
 
 
@@ -78,6 +80,13 @@ def _record(family: Path, plan: Plan, planned: PlannedVariant) -> VariantRecord:
     model = _published(family, planned, "quantise", MODEL_FILE)
     architecture = _published(family, planned, "network", ARCHITECTURE_FILE)
     accuracy = _accuracy(family, planned) if "evaluate" in planned.keys else None
+    content = read_model_file(family / model.path)
+    outputs = sum(prod(output.shape) for output in content.outputs)
+    if outputs != len(plan.labels):
+        raise BuildError(
+            f"{planned.name}: its model has {outputs} outputs, but there are {len(plan.labels)}"
+            " labels; the data changed while it was built, build again"
+        )
     return VariantRecord(
         name=planned.name,
         phi=variant.phi,
@@ -100,7 +109,7 @@ def _record(family: Path, plan: Plan, planned: PlannedVariant) -> VariantRecord:
         scores="softmax",
         accuracy=accuracy,
         accuracy_reason=None if accuracy is not None else _NOT_EVALUATED,
-        operators=read_model_file(family / model.path).operators,
+        operators=content.operators,
     )
 
 
@@ -125,11 +134,25 @@ def _published(family: Path, planned: PlannedVariant, stage: str, name: str) -> 
 
 
 def _remove_unnamed(family: Path, manifest: Manifest) -> None:
-    """Removes the files and folders under ``variants`` that the manifest does not name."""
+    """Removes the models of builds before that the manifest no longer names.
+
+    Whatever a build did not write stays, and no link is followed: it may lead out of the family.
+    A file that cannot be removed costs space, nothing else.
+    """
     named = {family / artifact.path for artifact in artifacts_of(manifest)}
-    for folder in (family / VARIANTS_FOLDER).iterdir():
-        for path in folder.iterdir() if folder.is_dir() else ():
-            if path not in named:
-                path.unlink(missing_ok=True)
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+    variants = family / VARIANTS_FOLDER
+    for folder in () if variants.is_symlink() else tuple(variants.iterdir()):
+        with suppress(OSError):
+            if not folder.is_symlink() and folder.is_dir():
+                _remove_own(folder, named)
+
+
+def _remove_own(folder: Path, named: set[Path]) -> None:
+    unnamed = [path for path in folder.iterdir()
+               if _OWN_FILE.fullmatch(path.name) and path not in named
+               and path.is_file() and not path.is_symlink()]  # fmt: skip
+    for path in unnamed:
+        with suppress(OSError):
+            path.unlink()
+    if unnamed and not any(folder.iterdir()):
+        folder.rmdir()

@@ -4,6 +4,7 @@ One cv2.warpAffine goes straight from the source picture to the network's resolu
 same centre crop that the live preparation takes, so augmentation costs nothing beside training.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,12 +36,16 @@ def random_turns(count: int, recipe: TrainingRecipe, random: np.random.RandomSta
     )
 
 
-def reduced(picture: Image, resolution: int) -> Image:
-    """Halves a picture while it is more than twice too large, as the live preparation does."""
+def reduced(picture: Image, resolution: int, *, crop_fraction: float) -> Image:
+    """Halves a picture while its crop is more than twice too large, as the live preparation does.
+
+    The whole picture is kept, because a turn brings in what lies beyond the crop.
+    """
     import cv2
 
+    side = math.ceil(round(resolution / crop_fraction, 9))  # whose crop has the resolution
     height, width = picture.shape[:2]
-    while height > 2 * resolution and width > 2 * resolution:
+    while height > 2 * side and width > 2 * side:
         height, width = height // 2, width // 2
         even = picture[: 2 * height, : 2 * width]
         half = cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA)

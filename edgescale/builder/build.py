@@ -6,7 +6,7 @@ a second.
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from itertools import pairwise
@@ -14,15 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from edgescale.builder.assemble import assemble
+from edgescale.builder.class_folders import ClassFolders
 from edgescale.builder.find_recipe import find_recipe
 from edgescale.builder.lock import building
 from edgescale.builder.plan import Plan, PlannedVariant, make_plan
 from edgescale.builder.pool import Pool
 from edgescale.builder.progress import BuildEvent, OnEvent, Steps
+from edgescale.builder.recipe import Recipe
 from edgescale.builder.recipe_file import parse_toml, recipe_from_table
 from edgescale.builder.results import BUILD_FOLDER, is_finished, remove_unfinished, stage_folder
 from edgescale.builder.tensorflow_setup import require_tensorflow
-from edgescale.errors import BuildError
+from edgescale.errors import BuildError, FamilyError
+from edgescale.family.manifest import Manifest
 from edgescale.family.store import MANIFEST_FILE, Family, load_family
 from edgescale.scaling.variant import Variant
 from edgescale.units import millions
@@ -63,8 +66,9 @@ def build_family(
         remove_unfinished(family)
         job = {
             "recipe": table,
-            "recipe_path": str(path.resolve()),
+            "recipe_path": str(path.absolute()),
             "digests": asdict(plan.digests),
+            "labels": plan.labels,
             "family": str(family.resolve()),
         }
         _run(family, plan, lock, job, jobs=jobs or _cores(), on_event=on_event or _logged)
@@ -92,6 +96,12 @@ def _refuse_other_content(family: Path, name: str) -> None:
     """
     manifest = family / MANIFEST_FILE
     try:
+        str(family.resolve()).encode()
+    except UnicodeEncodeError as problem:
+        raise BuildError(
+            f"{family}: this path is not UTF-8, which TFLite runtimes need; choose another folder"
+        ) from problem
+    try:
         if not family.exists() or (family.is_dir() and not any(family.iterdir())):
             return
         known = manifest.is_file() or (family / BUILD_FOLDER).is_dir()
@@ -100,12 +110,27 @@ def _refuse_other_content(family: Path, name: str) -> None:
     if not known:
         raise BuildError(f"{family}: exists and holds no family; choose another folder")
     if manifest.is_file():
-        found = load_family(family, verify=False).manifest
+        found = _manifest_of(family)
         if (found.name, found.provenance) != (name, "built"):
             raise BuildError(
                 f"{family}: holds the {found.provenance} family '{found.name}', not '{name}';"
                 " choose another folder"
             )
+
+
+def _manifest_of(family: Path) -> Manifest:
+    """Reads the manifest that a build will replace.
+
+    Raises:
+        BuildError: it is damaged.
+    """
+    try:
+        return load_family(family, verify=False).manifest
+    except FamilyError as problem:
+        do = "delete it and build again"
+        if not (family / BUILD_FOLDER).is_dir():  # nothing left to go on with
+            do = "choose another folder"
+        raise BuildError(f"{problem}; a build cannot tell whose it is: {do}") from problem
 
 
 def _run(
@@ -133,14 +158,32 @@ def _run(
     if not unfinished:
         return
     require_tensorflow()
+    _check_images(plan.recipe)
     # Largest first: it takes longest, and the small ones fill the other cores meanwhile.
     failures = Pool(family, job, lock, tell).run(unfinished[::-1], jobs)
     if failures:
-        reasons = "; ".join(f"{variant}: {why}" for variant, why in failures.items())
         raise BuildError(
             f"{len(failures)} of {len(plan.variants)} variants failed, the manifest"
-            f" was not written: {reasons}"
+            f" was not written: {_reasons(failures)}"
         )
+
+
+def _reasons(failures: Mapping[str, str]) -> str:
+    """Tells every reason once, after the variants that failed for it."""
+    variants: dict[str, list[str]] = {}
+    for variant, why in failures.items():
+        variants.setdefault(why, []).append(variant)
+    return "; ".join(f"{', '.join(names)}: {why}" for why, names in variants.items())
+
+
+def _check_images(recipe: Recipe) -> None:
+    """Decodes every image that a folder of the user holds: minutes before a stage would find it.
+
+    Raises:
+        DataError: one cannot be decoded.
+    """
+    if recipe.data is not None and recipe.data.folder is not None:
+        ClassFolders.scan(recipe.data.folder, recipe.data).check_images()
 
 
 def _is_built(family: Path, planned: PlannedVariant) -> bool:
@@ -157,5 +200,5 @@ def _cores() -> int:
 
 
 def _logged(event: BuildEvent) -> None:
-    if event.state in ("finished", "failed"):
+    if event.state == "finished":
         log.info("%s", event.line())

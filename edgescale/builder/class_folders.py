@@ -1,6 +1,7 @@
 """Labelled images in folders: listed, split by a seed where they train, decoded when used."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,7 +58,8 @@ class ClassFolders:
         """Lists the images of each class folder.
 
         Raises:
-            DataError: no folder, fewer than two classes, or a class with too few images.
+            DataError: no folder, fewer than two classes, a class with too few images or a
+                name that is not UTF-8.
         """
         if not folder.is_dir():
             raise DataError(f"{folder}: no such folder; it must hold a folder of images per class")
@@ -71,6 +73,8 @@ class ClassFolders:
                 f"{folder}: holds {len(classes)} class folder(s); at least two are"
                 " needed, each with images of one class"
             )
+        for path in classes:
+            _check_name(path)
         paths = tuple(tuple(image_files(path)) for path in classes)
         for path, images in zip(classes, paths, strict=True):
             if len(images) < _FEWEST_IMAGES:
@@ -82,13 +86,28 @@ class ClassFolders:
 
     @cached_property
     def digest(self) -> str:
-        """Digest of every file's name and content, and of how they are split."""
+        """Digest of every file's name and content, and of how they are split.
+
+        Raises:
+            DataError: a file cannot be read.
+        """
         digest = hashlib.sha256(f"{_VERSION} {self._split_facts}".encode())
         for images in self.paths:
             for path in images:
                 name = path.relative_to(self.folder).as_posix()
-                digest.update(f"\n{len(name)} {name} {sha256_of(path)}".encode())
+                sha256 = _sha256_of(path)
+                digest.update(b"\n%d %s %s" % (len(name), os.fsencode(name), sha256.encode()))
         return digest.hexdigest()
+
+    def check_images(self) -> None:
+        """Decodes every image once, so that a broken one is named before hours of training.
+
+        Raises:
+            DataError: one cannot be decoded.
+        """
+        for images in self.paths:
+            for path in images:
+                read_image(path)
 
     @property
     def _split_facts(self) -> tuple[float, float, int]:
@@ -135,8 +154,31 @@ def evaluation_digest(folder: Path, labels: Sequence[str]) -> str:
     """Returns a digest of the images of a labelled folder and their classes."""
     digest = hashlib.sha256()
     for image in labelled_images(folder, labels):
-        digest.update(f"{image.class_index} {sha256_of(image.path)}\n".encode())
+        digest.update(f"{image.class_index} {_sha256_of(image.path)}\n".encode())
     return digest.hexdigest()
+
+
+def _check_name(path: Path) -> None:
+    """Refuses a folder whose name cannot be a label: labels are text.
+
+    Raises:
+        DataError: the name is not UTF-8.
+    """
+    try:
+        path.name.encode()
+    except UnicodeEncodeError as problem:
+        raise DataError(
+            f"{path.parent}: the class folder {path.name!a} has a name that is not UTF-8; rename it"
+        ) from problem
+
+
+def _sha256_of(path: Path) -> str:
+    try:
+        return sha256_of(path)
+    except OSError as problem:
+        raise DataError(
+            f"{path}: cannot be read ({problem.strerror or problem}); replace or remove it"
+        ) from problem
 
 
 def _labelled(part: list[tuple[Path, int]]) -> LabelledImages:

@@ -16,7 +16,7 @@ from edgescale.builder.class_folders import evaluation_digest
 from edgescale.builder.data import Data, open_data
 from edgescale.builder.photos import photos_digest
 from edgescale.builder.pixels import INPUT_SCALE, INPUT_ZERO_POINT, MEAN, STD
-from edgescale.builder.published_weights import SOURCES
+from edgescale.builder.published_weights import PUBLISHED_CLASSES, SOURCES
 from edgescale.builder.recipe import Recipe
 from edgescale.errors import ArchitectureError, RecipeError
 from edgescale.family.manifest import Preparation
@@ -25,7 +25,7 @@ from edgescale.scaling.variant import Variant, published, scale
 _LITE_CROP_MARGIN_PX = 32  # the published crop: size / (size + 32) of the shorter side
 
 # A version goes up when the stage would give another result for the same inputs.
-STAGE_VERSIONS = {"network": 1, "weights": 1, "train": 1, "quantise": 1, "evaluate": 1}
+STAGE_VERSIONS = {"network": 1, "weights": 1, "train": 2, "quantise": 1, "evaluate": 1}
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,11 @@ def _variants(recipe: Recipe, classes: int) -> list[Variant]:
     except ArchitectureError as problem:
         raise RecipeError(f"recipe '{recipe.name}', variants: {problem}") from problem
     if recipe.weights == "published":
+        if recipe.data is None and classes != PUBLISHED_CLASSES:
+            raise RecipeError(
+                f"recipe '{recipe.name}': published weights know {PUBLISHED_CLASSES} classes, but"
+                f" [labels] names {classes}; name them all, or give [data] to train on"
+            )
         for name in recipe.names:
             if name not in SOURCES:
                 raise RecipeError(

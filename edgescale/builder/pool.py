@@ -16,7 +16,7 @@ from typing import Any
 
 from edgescale.builder.plan import PlannedVariant
 from edgescale.builder.results import BUILD_FOLDER
-from edgescale.family.store import write_json
+from edgescale.family.store import write_bytes
 from edgescale.inference.child import end_process, ended_by, python_command
 
 _WORKER = "edgescale.builder.worker"
@@ -97,7 +97,8 @@ class Pool:
     def _started(self, planned: PlannedVariant) -> _Running:
         folder = self.family / BUILD_FOLDER / planned.name
         job, log = folder / "job.json", folder / "worker.log"
-        write_json(job, {**self.job, "variant": planned.name})
+        record = {**self.job, "variant": planned.name, "keys": dict(planned.keys)}
+        write_bytes(job, json.dumps(record).encode())  # ASCII: a path need not be UTF-8
         settings = {"job": str(job.resolve()), "parent": os.getpid()}
         with log.open("wb") as file:
             process = subprocess.Popen(

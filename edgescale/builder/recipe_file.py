@@ -12,16 +12,14 @@ from edgescale.architecture.baseline import BASELINES, Baseline, find_baseline
 from edgescale.architecture.block import parse_block
 from edgescale.architecture.rounding import ROUNDINGS
 from edgescale.builder.recipe import (
-    CALIBRATIONS,
     DATASETS,
     WEIGHTS,
     DataRecipe,
     EvaluationRecipe,
-    QuantisationRecipe,
     Recipe,
-    TrainingRecipe,
 )
 from edgescale.builder.recipe_labels import read_labels
+from edgescale.builder.recipe_training import LARGEST_SEED, read_quantisation, read_training
 from edgescale.builder.tensorflow_setup import INSTALL_BUILD
 from edgescale.errors import ArchitectureError, RecipeError
 from edgescale.family.fields import Fields, did_you_mean
@@ -30,8 +28,8 @@ from edgescale.scaling.coefficients import EQUATIONS, Coefficients
 from edgescale.scaling.variant import LARGEST_PHI, ScalingRules
 
 _LARGEST_RECIPE_BYTES = 2**20
-_LARGEST_SEED = 2**31 - 1
 _SPELLED_OUT = ("stem_filters", "blocks", "head_filters", "resolution")
+_BASELINE_KEYS = ("name", *_SPELLED_OUT, "depth_divisor", "activation", "fix_stem_head")
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -88,6 +86,7 @@ def recipe_from_table(table: Mapping[str, Any], path: Path) -> Recipe:
     data = _data(fields.optional_table("data"), home)
     labels, labels_source = read_labels(fields.optional_table("labels"), home)
     phis, names = _variants(fields.table("variants"))
+    weights = _weights(fields.optional_table("weights"))
     try:
         recipe = Recipe(
             name=_name(fields),
@@ -98,9 +97,11 @@ def recipe_from_table(table: Mapping[str, Any], path: Path) -> Recipe:
             data=data,
             labels=labels,
             labels_source=labels_source,
-            weights=_weights(fields.optional_table("weights")),
-            training=_training(fields.optional_table("training")),
-            quantisation=_quantisation(fields.optional_table("quantisation"), data is not None),
+            weights=weights,
+            training=read_training(fields.optional_table("training"), weights),
+            quantisation=read_quantisation(
+                fields.optional_table("quantisation"), has_data=data is not None
+            ),
             evaluation=_evaluation(fields.optional_table("evaluation"), home),
         )
     except ArchitectureError as problem:
@@ -122,6 +123,7 @@ def _baseline(fields: Fields) -> Baseline:
     if name in BASELINES:
         baseline = find_baseline(name)
     elif not any(fields.has(key) for key in _SPELLED_OUT):
+        fields.refuse_unknown(_BASELINE_KEYS)
         raise RecipeError(
             f"{fields.where}.name: '{name}' is not known"
             f"{did_you_mean(name, BASELINES)} (or spell the network out with"
@@ -145,17 +147,12 @@ def _baseline(fields: Fields) -> Baseline:
 def _rules(fields: Fields | None) -> ScalingRules:
     if fields is None:
         return ScalingRules()
-    default = Coefficients()
-    linear = fields.text("equation", "power", choices=EQUATIONS) == "linear"
-    alpha, beta, gamma = (
-        (0.2, 0.1, 0.15) if linear else (default.alpha, default.beta, default.gamma)
-    )
     rules = ScalingRules(
-        Coefficients(
-            fields.number("alpha", alpha),
-            fields.number("beta", beta),
-            fields.number("gamma", gamma),
-            "linear" if linear else "power",
+        Coefficients.of(
+            fields.text("equation", "power", choices=EQUATIONS),
+            alpha=fields.number("alpha", None),
+            beta=fields.number("beta", None),
+            gamma=fields.number("gamma", None),
         ),
         rounding=fields.text("rounding", "nearest", choices=ROUNDINGS),
         resolution_step=fields.integer("resolution_step", 8, low=1, high=512),
@@ -191,21 +188,21 @@ def _data(fields: Fields | None, home: Path) -> DataRecipe | None:
         return None
     dataset = fields.text("dataset", None, choices=DATASETS)
     written = fields.text("folder", None, longest=1_000)
-    if (dataset is None) == (written is None):
-        raise RecipeError(
-            f'{fields.where}: give either dataset = "cluttered-digits" or folder ='
-            " a folder with a folder per class"
-        )
     recipe = DataRecipe(
         dataset=dataset,
         folder=None if written is None else home / written,
         folder_as_written=written,
         validation_fraction=fields.number("validation_fraction", 0.1, low=0, high=0.5),
         test_fraction=fields.number("test_fraction", 0.2, low=0.01, high=0.5),
-        seed=fields.integer("seed", 0, high=_LARGEST_SEED),
+        seed=fields.integer("seed", 0, high=LARGEST_SEED),
         crop_fraction=fields.number("crop_fraction", 1.0, low=0.1, high=1),
     )
     fields.close()
+    if (dataset is None) == (written is None):
+        raise RecipeError(
+            f'{fields.where}: give either dataset = "cluttered-digits" or folder ='
+            " a folder with a folder per class"
+        )
     return recipe
 
 
@@ -215,45 +212,6 @@ def _weights(fields: Fields | None) -> str:
     source: str = fields.text("from", choices=WEIGHTS)
     fields.close()
     return source
-
-
-def _training(fields: Fields | None) -> TrainingRecipe | None:
-    if fields is None:
-        return None
-    turns = fields.optional_table("augmentation") or Fields({}, fields.where, RecipeError)
-    recipe = TrainingRecipe(
-        epochs=fields.integer("epochs", low=1, high=10_000),
-        batch_size=fields.integer("batch_size", 64, low=2, high=4_096),
-        learning_rate=fields.number("learning_rate", 4e-3, low=1e-9, high=10),
-        warmup_epochs=fields.number("warmup_epochs", 2, low=0, high=1_000),
-        dropout=fields.number("dropout", 0.1, low=0, high=0.9),
-        drop_connect=fields.number("drop_connect", 0, low=0, high=0.9),
-        rotate_deg=turns.number("rotate_deg", 0, low=0, high=180),
-        scale=turns.number("scale", 0, low=0, high=0.9),
-        shift=turns.number("shift", 0, low=0, high=0.9),
-        flip=turns.boolean("flip", False),
-        seed=fields.integer("seed", 0, high=_LARGEST_SEED),
-    )
-    turns.close()
-    fields.close()
-    if recipe.warmup_epochs >= recipe.epochs:
-        raise RecipeError(
-            f"{fields.where}: warmup_epochs is {recipe.warmup_epochs:g} of"
-            f" {recipe.epochs} epochs; it must be smaller"
-        )
-    return recipe
-
-
-def _quantisation(fields: Fields | None, has_data: bool) -> QuantisationRecipe:
-    fields = fields or Fields({}, "quantisation", RecipeError)
-    default = CALIBRATIONS[0] if has_data else CALIBRATIONS[1]
-    recipe = QuantisationRecipe(
-        dataset=fields.text("dataset", default, choices=CALIBRATIONS),
-        images=fields.integer("images", 200, low=1, high=100_000),
-        seed=fields.integer("seed", 0, high=_LARGEST_SEED),
-    )
-    fields.close()
-    return recipe
 
 
 def _evaluation(fields: Fields | None, home: Path) -> EvaluationRecipe | None:

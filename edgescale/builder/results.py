@@ -6,6 +6,7 @@ build is seen and that stage runs again.
 """
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ from edgescale.family.store import sha256_of, write_json
 BUILD_FOLDER = ".build"
 _RESULT_FILE = "result.json"
 _UNFINISHED = ".unfinished-"
+_PARTIAL = re.compile(r"\..+\.[0-9a-f]{8}\.part")  # as partial_beside names them
 
 
 def stage_folder(family: Path, variant: str, stage: str) -> Path:
@@ -63,7 +65,11 @@ def remove_unfinished(family: Path) -> None:
     """Removes what killed builds left half-written; checkpoints stay."""
     for path in (family / BUILD_FOLDER).glob(f"*/{_UNFINISHED}*"):
         shutil.rmtree(path, ignore_errors=True)
-    for folder in (family, family / BUILD_FOLDER, family / "variants"):
-        for path in [*folder.glob(".*.part"), *folder.glob("*/.*.part")]:
+    for pattern in ("", f"{BUILD_FOLDER}/*/", "variants/*/"):
+        for path in family.glob(f"{pattern}.*.part"):
+            own = _PARTIAL.fullmatch(path.name) and path.parent.resolve() == (
+                family.resolve() / path.parent.relative_to(family)
+            )  # no link was followed
             with suppress(OSError):
-                path.unlink()
+                if own:
+                    path.unlink()

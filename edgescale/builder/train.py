@@ -118,7 +118,7 @@ class _Loop:
         self.optimiser.build(model.trainable_variables)
         self.variables = [*model.variables, *self.optimiser.variables]
         self.step = _compiled_step(model, self.optimiser)
-        self.pictures = _Pictures(preparation.height)
+        self.pictures = _Pictures(preparation)
 
     def restore(self, path: Path) -> list[float]:
         """Loads a checkpoint where there is one; returns the losses of its epochs."""
@@ -164,8 +164,8 @@ class _Loop:
 class _Pictures:
     """The reduced pictures of an epoch, kept while the next epoch has the same ones."""
 
-    def __init__(self, resolution: int) -> None:
-        self.resolution = resolution
+    def __init__(self, preparation: Preparation) -> None:
+        self.preparation = preparation
         self.part: LabelledImages | None = None
         self.kept: dict[int, Image] = {}
         self.kept_bytes = 0
@@ -176,12 +176,16 @@ class _Pictures:
             self.part, self.kept, self.kept_bytes = part, {}, 0
 
     def picture(self, index: int) -> Image:
-        """Returns one picture, at most twice the network's resolution."""
+        """Returns one picture, its crop at most twice the network's resolution."""
         if index in self.kept:
             return self.kept[index]
         if self.part is None:
             raise LookupError("no epoch is shown yet")
-        picture = reduced(self.part.images[index], self.resolution)
+        picture = reduced(
+            self.part.images[index],
+            self.preparation.height,
+            crop_fraction=self.preparation.crop_fraction,
+        )
         if self.kept_bytes + picture.nbytes <= _LARGEST_CACHE_BYTES:
             self.kept[index] = picture
             self.kept_bytes += picture.nbytes

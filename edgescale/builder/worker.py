@@ -19,7 +19,7 @@ from edgescale.builder.plan import Digests, make_plan
 from edgescale.builder.recipe_file import recipe_from_table
 from edgescale.builder.results import finishing, is_finished
 from edgescale.builder.stages import STAGES, Work
-from edgescale.errors import EdgescaleError
+from edgescale.errors import BuildError, EdgescaleError
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -29,7 +29,8 @@ def main(settings: dict[str, Any]) -> None:
 
     Args:
         settings: ``job`` names a JSON file with ``recipe`` (its TOML table), ``recipe_path``,
-            ``digests``, ``family`` and ``variant``; ``parent`` is the parent's process id.
+            ``digests``, ``labels``, ``family``, ``variant`` and its ``keys``;
+            ``parent`` is the parent's process id.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
     _end_with(settings["parent"])
@@ -68,6 +69,8 @@ def _build(job: dict[str, Any], events: TextIO) -> None:
     recipe = recipe_from_table(job["recipe"], Path(job["recipe_path"]))
     plan = make_plan(recipe, Digests(**job["digests"]))
     planned = plan.variant(job["variant"])
+    if planned.keys != job["keys"] or list(plan.labels) != job["labels"]:
+        raise BuildError("the data changed while it was built; build again")
 
     def on_epoch(done: int, loss: float) -> None:
         _tell(events, {"event": "epoch", "done": done, "loss": loss})

@@ -1,6 +1,7 @@
 """``edgescale build``: a family from a recipe."""
 
 import logging
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +13,14 @@ import click
 from edgescale.builder.build import build_family
 from edgescale.builder.progress import BuildEvent, OnEvent
 from edgescale.cli import show
+from edgescale.cli.options import terminable
 from edgescale.family.manifest import VariantRecord
 from edgescale.family.store import Family
 from edgescale.units import count, mib, millions, percent
 
 log = logging.getLogger(__name__)
+_BAR_COLUMNS = 65  # label, bar, position, percentage and time left
+_SHORTEST_ITEM = 20
 
 
 @click.command("build")
@@ -33,7 +37,7 @@ def command(recipe: str, out: Path, jobs: int | None, as_json: bool) -> None:
     build that was stopped goes on where it was; finished stages are skipped. Needs TensorFlow:
     pip install 'edgescale[build]'.
     """
-    with build_progress() as on_event:
+    with terminable(), build_progress() as on_event:
         family = build_family(recipe, out, jobs=jobs, on_event=on_event)
     if as_json:
         show.json_object(_summary(family))
@@ -51,7 +55,7 @@ def build_progress() -> Iterator[OnEvent]:
         yield _log_line
         return
     with click.progressbar(length=1, label="build", file=sys.stderr, show_pos=True,
-                           item_show_func=lambda line: line) as bar:  # fmt: skip
+                           item_show_func=_fitting) as bar:  # fmt: skip
 
         def on_event(event: BuildEvent) -> None:
             bar.length = event.steps_total
@@ -60,10 +64,15 @@ def build_progress() -> Iterator[OnEvent]:
         yield on_event
 
 
+def _fitting(line: str | None) -> str | None:
+    """Cuts a line to what a terminal has left beside the bar, which is redrawn in one line."""
+    if line is None:
+        return None
+    return line[: max(_SHORTEST_ITEM, shutil.get_terminal_size().columns - _BAR_COLUMNS)]
+
+
 def _log_line(event: BuildEvent) -> None:
-    if event.state == "failed":
-        log.error("%s", event.line())
-    elif event.state in ("finished", "skipped"):
+    if event.state in ("finished", "skipped"):
         log.info("%s", event.line())
     else:
         log.debug("%s", event.line())

@@ -8,11 +8,16 @@ from edgescale.architecture.baseline import BASELINES, find_baseline
 from edgescale.architecture.rounding import ROUNDINGS
 from edgescale.cli import show
 from edgescale.errors import ArchitectureError
-from edgescale.scaling.coefficients import EQUATIONS, Coefficients
+from edgescale.scaling.coefficients import DEFAULTS, EQUATIONS, Coefficients
 from edgescale.scaling.variant import ScalingRules, Variant, published, scale
 from edgescale.units import count, mib, millions
 
 _DEFAULT_PHIS = "-2,-1,0,1,2,3"
+
+
+def _defaults(index: int) -> str:
+    power, linear = (DEFAULTS[equation][index] for equation in EQUATIONS)
+    return f"{power:g}; linear: {linear:g}"
 
 
 @click.command("plan")
@@ -21,9 +26,9 @@ _DEFAULT_PHIS = "-2,-1,0,1,2,3"
 @click.option("--phi", "phis", metavar="LIST", help="Phis, e.g. --phi=-2,-1,0,0.5,1,2.")
 @click.option("--variants", "names", metavar="LIST", help="Published names, e.g. s,m,l or lite0.")
 @click.option("--classes", default=1000, show_default=True, type=click.IntRange(2, 100_000))
-@click.option("--alpha", default=1.2, show_default=True, help="Depth coefficient.")
-@click.option("--beta", default=1.1, show_default=True, help="Width coefficient.")
-@click.option("--gamma", default=1.15, show_default=True, help="Resolution coefficient.")
+@click.option("--alpha", type=float, show_default=_defaults(0), help="Depth coefficient.")
+@click.option("--beta", type=float, show_default=_defaults(1), help="Width coefficient.")
+@click.option("--gamma", type=float, show_default=_defaults(2), help="Resolution coefficient.")
 @click.option("--equation", default="power", show_default=True, type=click.Choice(EQUATIONS),
               help="power: alpha^phi (Eq. 3); linear: 1 + alpha*phi (Eq. 4).")  # fmt: skip
 @click.option("--rounding", default="nearest", show_default=True, type=click.Choice(ROUNDINGS))
@@ -58,8 +63,10 @@ def command(
         click.echo(show.table(_HEADINGS, [_row(variant) for variant in variants]))
 
 
-def _rules(*, alpha: float, beta: float, gamma: float, equation: str, **grid: Any) -> ScalingRules:
-    return ScalingRules(Coefficients(alpha, beta, gamma, equation), **grid)
+def _rules(
+    *, alpha: float | None, beta: float | None, gamma: float | None, equation: str, **grid: Any
+) -> ScalingRules:
+    return ScalingRules(Coefficients.of(equation, alpha=alpha, beta=beta, gamma=gamma), **grid)
 
 
 def _words(text: str) -> list[str]:

@@ -169,15 +169,26 @@ class Fields:
         Raises:
             EdgescaleError: of the class given, naming the unknown key and the nearest known one.
         """
+        self.refuse_unknown(self._taken)
+
+    def refuse_unknown(self, known: Collection[str]) -> None:
+        """Refuses every key that is not among these, before any value is looked at.
+
+        Raises:
+            EdgescaleError: of the class given, naming the unknown key and the nearest known one.
+        """
         for key in self._table:
-            if key not in self._taken:
+            if key not in known:
                 raise self._error(
-                    f"{self.where}: unknown key '{_brief(key)}'{did_you_mean(key, self._taken)}"
+                    f"{self.where}: unknown key '{_brief(key)}'{did_you_mean(key, known)}"
                 )
 
 
 def _kind(value: object) -> str:
-    return "nothing" if value is None else f"a {type(value).__name__}"
+    if value is None:
+        return "nothing"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
 def _shown(value: object) -> str:

@@ -197,7 +197,7 @@ def read_json(path: Path, error: type[EdgescaleError]) -> object:
             path.read_text("utf-8"), parse_constant=_refuse_constant, parse_float=_finite
         )
     except (ValueError, RecursionError) as problem:
-        raise error(f"{path}: not valid JSON ({problem}); write it again") from problem
+        raise error(f"{path}: not valid JSON ({problem}), it was damaged or cut off") from problem
     except OSError as problem:
         raise error(f"{path}: cannot be read ({problem.strerror})") from problem
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from edgescale.errors import ArchitectureError
 
 EQUATIONS = ("power", "linear")
+DEFAULTS = {"power": (1.2, 1.1, 1.15), "linear": (0.2, 0.1, 0.15)}  # alpha, beta, gamma
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,28 @@ class Coefficients:
                     f"{name} is {value:g}, but Equation {number} ({self.equation}) needs"
                     f" {low:g} <= {name} {'<=' if number == 3 else '<'} {high:g}"
                 )
+
+    @classmethod
+    def of(
+        cls,
+        equation: str,
+        *,
+        alpha: float | None = None,
+        beta: float | None = None,
+        gamma: float | None = None,
+    ) -> "Coefficients":
+        """Returns the coefficients given, the equation's defaults in place of the others.
+
+        Raises:
+            ArchitectureError: out of the equation's range, or an unknown equation.
+        """
+        defaults = DEFAULTS.get(equation, DEFAULTS["power"])
+        return cls(
+            defaults[0] if alpha is None else alpha,
+            defaults[1] if beta is None else beta,
+            defaults[2] if gamma is None else gamma,
+            equation,
+        )
 
     def multipliers(self, phi: float) -> Multipliers:
         """Returns depth, width and resolution multipliers for one phi.

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass, field
 
 from edgescale.architecture.baseline import Baseline, find_published
-from edgescale.architecture.cost import Cost, cost_of
-from edgescale.architecture.network import Architecture, build_architecture
+from edgescale.architecture.cost import Cost, bounded_cost
+from edgescale.architecture.network import Architecture, TooLarge, build_architecture
 from edgescale.architecture.rounding import round_resolution
 from edgescale.errors import ArchitectureError
 from edgescale.scaling.coefficients import Coefficients, Multipliers
@@ -85,6 +85,10 @@ def scale(
     start = _resolution(baseline, phi, multipliers, rules)
     try:
         architecture = network(start)
+        bounded_cost(architecture)  # before the trim, which builds the network many times
+    except TooLarge as problem:
+        raise ArchitectureError(f"phi {phi:g} is too large for '{baseline.name}': {problem}"
+                                ) from problem  # fmt: skip
     except ArchitectureError as problem:
         raise ArchitectureError(f"phi {phi:g} is too small for '{baseline.name}': {problem}"
                                 ) from problem  # fmt: skip
@@ -93,7 +97,7 @@ def scale(
         target = base_macs * multipliers.macs_ratio
         architecture = trimmed(architecture, network, target_macs=target,
                                step=rules.resolution_step)  # fmt: skip
-    cost = cost_of(architecture)
+    cost = bounded_cost(architecture)
     return Variant(
         name=variant_name(phi),
         phi=phi,
@@ -128,7 +132,7 @@ def published(baseline: Baseline, name: str, *, classes: int = 1000) -> Variant:
         member.width_coefficient,
         member.resolution / baseline.resolution,
     )
-    cost = cost_of(architecture)
+    cost = bounded_cost(architecture)
     return Variant(
         name=name,
         phi=None,

@@ -20,5 +20,7 @@ def command(out: Path, jobs: int | None) -> None:
     Needs the extras build and demo: pip install 'edgescale[build,demo]'.
     """
     from edgescale.cli.demo.story import run
+    from edgescale.cli.options import terminable
 
-    run(out, jobs)
+    with terminable():
+        run(out, jobs)

@@ -1,11 +1,18 @@
 """The files of a family while a newer build takes their place."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from edgescale.builder.assemble import _published
+import pytest
+
+from edgescale.builder.assemble import _published, _record, _remove_unnamed
+from edgescale.builder.find_recipe import shipped_recipes
+from edgescale.builder.plan import Digests, make_plan
+from edgescale.builder.recipe_file import read_recipe
 from edgescale.builder.results import stage_folder
+from edgescale.errors import BuildError
 from edgescale.family.store import sha256_of
 
 
@@ -31,3 +38,70 @@ def test_a_damaged_copy_is_written_again(tmp_path: Path) -> None:
     copy.write_bytes(b"damaged")
     _published(tmp_path, planned, "quantise", "model.tflite")
     assert copy.read_bytes() == b"model"
+
+
+OLD = "model-0123456789ab.tflite"
+EMPTY: Any = SimpleNamespace(variants=())
+
+
+def test_a_rebuild_removes_its_own_older_files_and_nothing_else(tmp_path: Path) -> None:
+    folder, away = tmp_path / "family/variants/phi0", tmp_path / "away"
+    for home in (folder, away):
+        home.mkdir(parents=True)
+        for name in (OLD, "evaluation-0123456789ab.json", "my_edgetpu.tflite"):
+            (home / name).write_bytes(b"content")
+    (folder.parent / "linked").symlink_to(away)
+    (folder.parent / "mine").mkdir()
+    (folder / "architecture-0123456789ab.json").symlink_to(away / OLD)
+    _remove_unnamed(tmp_path / "family", EMPTY)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "architecture-0123456789ab.json",
+        "my_edgetpu.tflite",
+    ]
+    assert len(list(away.iterdir())) == 3
+    assert (folder.parent / "mine").is_dir()
+
+
+def test_a_variants_folder_that_is_a_link_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "away/phi0").mkdir(parents=True)
+    (tmp_path / "away/phi0" / OLD).write_bytes(b"content")
+    (tmp_path / "variants").symlink_to(tmp_path / "away")
+    _remove_unnamed(tmp_path, EMPTY)
+    assert (tmp_path / "away/phi0" / OLD).exists()
+
+
+def test_what_cannot_be_removed_does_not_stop_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"model-00000000000{digit}.tflite" for digit in range(3)]
+    for name in names:
+        path = tmp_path / "variants/phi0" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"content")
+    unlink = Path.unlink
+
+    def refuse_one(path: Path) -> None:
+        if path.name == names[1]:
+            raise PermissionError(path)
+        unlink(path)
+
+    monkeypatch.setattr(Path, "unlink", refuse_one)
+    _remove_unnamed(tmp_path, EMPTY)
+    assert [path.name for path in (tmp_path / "variants/phi0").iterdir()] == [names[1]]
+
+
+def test_a_model_with_other_outputs_than_labels_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = read_recipe(shipped_recipes()["imagenet-lite"])
+    plan = make_plan(recipe, Digests(None, "c", None))
+    planned = plan.variants[0]
+    for stage, name in (("quantise", "model.tflite"), ("network", "architecture.json")):
+        path = stage_folder(tmp_path, planned.name, stage) / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"content")
+    content = SimpleNamespace(outputs=(SimpleNamespace(shape=(1, 1000)),), operators=())
+    monkeypatch.setattr("edgescale.builder.assemble.read_model_file", lambda _: content)
+    assert _record(tmp_path, plan, planned).outputs == 1000
+    with pytest.raises(BuildError, match="its model has 1000 outputs, but there are 999 labels"):
+        _record(tmp_path, replace(plan, labels=plan.labels[1:]), planned)

@@ -1,5 +1,6 @@
 """A folder per class: the split, its digest, and folders that cannot be trained on."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,3 +103,41 @@ def test_an_evaluation_folder_takes_the_order_of_the_labels(recipe: DataRecipe) 
     assert digest != evaluation_digest(recipe.folder, ("cat", "mouse", "dog"))
     with pytest.raises(DataError, match="dog"):
         evaluation_images(recipe.folder, ("mouse", "cat"))
+
+
+def test_file_names_that_are_not_utf8_are_digested(recipe: DataRecipe) -> None:
+    assert recipe.folder is not None
+    digest = scan(recipe).digest
+    path = recipe.folder / "cat" / "00.png"
+    path.rename(path.with_name(os.fsdecode(b"\xe9.png")))
+    assert scan(recipe).digest != digest
+
+
+def test_a_class_name_that_is_not_utf8_is_refused(recipe: DataRecipe) -> None:
+    assert recipe.folder is not None
+    (recipe.folder / "cat").rename(recipe.folder / os.fsdecode(b"caf\xe9"))
+    with pytest.raises(DataError, match=r"class folder 'caf\\udce9' has a name that is not UTF-8"):
+        scan(recipe)
+
+
+@pytest.mark.parametrize("kind", ["dangling", "folder"])
+def test_what_is_named_like_an_image_and_is_no_file_is_named(kind: str, recipe: DataRecipe) -> None:
+    assert recipe.folder is not None
+    path = recipe.folder / "cat" / "x.png"
+    if kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("nowhere.png")
+    said = r"x\.png: cannot be read \(.*\); replace or remove it"
+    with pytest.raises(DataError, match=said):
+        _ = scan(recipe).digest
+    with pytest.raises(DataError, match=said):
+        evaluation_digest(recipe.folder, ("cat", "dog"))
+
+
+def test_a_broken_image_of_any_part_is_found_by_the_check(recipe: DataRecipe) -> None:
+    assert recipe.folder is not None
+    scan(recipe).check_images()
+    (recipe.folder / "dog" / "07.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"dog/07\.png: not a readable image"):
+        scan(recipe).check_images()

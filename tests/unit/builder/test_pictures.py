@@ -50,11 +50,27 @@ def test_without_turns_training_sees_what_the_live_path_sees(
     picture = (127 + 120 * np.stack(waves, axis=2)).astype(np.uint8)
     preparation = Preparation(32, 32, crop_fraction, 127, 128, "uint8", 1 / 128, 127)
     live = Preparer(preparation).prepared(picture, bgr=False)
-    seen = turned(reduced(picture, 32), still(1), 0, resolution=32, crop_fraction=crop_fraction)
+    small = reduced(picture, 32, crop_fraction=crop_fraction)
+    seen = turned(small, still(1), 0, resolution=32, crop_fraction=crop_fraction)
     difference = np.abs(live.astype(int) - seen)
     assert seen.shape == live.shape
     assert difference.max() < 24  # half pixels of a rounded crop box; no shift and no flip
     assert difference.mean() < 6
+
+
+@pytest.mark.parametrize(("size", "crop_fraction"), [(500, 0.875), (500, 0.5), (480, 0.875)])
+def test_training_pictures_are_as_sharp_as_live_ones(size: int, crop_fraction: float) -> None:
+    picture = noise(size, size)
+    preparation = Preparation(224, 224, crop_fraction, 127, 128, "uint8", 1 / 128, 127)
+    live = Preparer(preparation).prepared(picture, bgr=False)
+    small = reduced(picture, 224, crop_fraction=crop_fraction)
+    seen = turned(small, still(1), 0, resolution=224, crop_fraction=crop_fraction)
+    assert seen.std() == pytest.approx(live.std(), rel=0.1)
+
+
+def test_whole_pictures_are_halved_down_to_twice_the_resolution() -> None:
+    assert reduced(noise(129, 129), 32, crop_fraction=1.0).shape == (64, 64, 3)
+    assert reduced(noise(64, 64), 32, crop_fraction=1.0).shape == (64, 64, 3)
 
 
 def test_at_the_same_size_nothing_changes() -> None:

@@ -1,14 +1,17 @@
 """The plan of a build: which stages, which keys, and phis that make no family."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edgescale.builder import published_weights
 from edgescale.builder.build import scaling_warnings
 from edgescale.builder.find_recipe import shipped_recipes
 from edgescale.builder.plan import Digests, Plan, make_plan
 from edgescale.builder.recipe_file import parse_toml, recipe_from_table
+from edgescale.builder.stages import Work
 from edgescale.errors import DataError, RecipeError
 
 DIGESTS = Digests("d" * 64, "c" * 64, None)
@@ -62,6 +65,30 @@ def test_other_data_trains_again() -> None:
     assert changed_stages(plan(), other) == ["train", "quantise", "evaluate"]
 
 
+def test_other_evaluation_images_are_evaluated_again() -> None:
+    one, two = (
+        plan("imagenet-lite", Digests(None, "c" * 64, digest * 64), evaluation={"folder": "x"})
+        for digest in "ef"
+    )
+    assert changed_stages(one, two) == ["evaluate"]
+
+
+def test_other_published_weights_are_quantised_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = Digests(None, "c" * 64, None)
+    before = plan("imagenet-lite", digests)
+    source = replace(published_weights.SOURCES["lite0"], sha256="0" * 64)
+    monkeypatch.setitem(published_weights.SOURCES, "lite0", source)
+    assert changed_stages(before, plan("imagenet-lite", digests)) == ["weights", "quantise"]
+
+
+def test_another_training_has_another_checkpoint(tmp_path: Path) -> None:
+    def checkpoint(made: Plan) -> Path:
+        return Work(tmp_path, made, made.variants[0], lambda done, loss: None).checkpoint()
+
+    assert checkpoint(plan()) == checkpoint(plan(quantisation={"images": 70}))
+    assert checkpoint(plan()) != checkpoint(plan(training={"epochs": 9}))
+
+
 def test_a_family_that_grows_hangs_on_the_variant_before() -> None:
     grown = plan(weights={"from": "previous"})
     assert [planned.previous for planned in grown.variants] == [None, "phi-1", "phi0"]
@@ -110,3 +137,12 @@ def test_missing_data_is_refused_before_anything_is_built(tmp_path: Path) -> Non
     table = {**parse_toml(path), "data": {"folder": "none"}}
     with pytest.raises(DataError, match="no such folder"):
         make_plan(recipe_from_table(table, tmp_path / "recipe.toml"))
+
+
+def test_published_weights_without_data_need_their_own_number_of_labels(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("cat\ndog\n")
+    path = shipped_recipes()["imagenet-lite"]
+    table = {**parse_toml(path), "labels": {"file": "labels.txt"}}
+    recipe = recipe_from_table(table, tmp_path / "recipe.toml")
+    with pytest.raises(RecipeError, match=r"know 1000 classes, but \[labels\] names 2"):
+        make_plan(recipe, Digests(None, "c" * 64, None))

@@ -9,6 +9,7 @@ from edgescale.builder.find_recipe import shipped_recipes
 from edgescale.builder.recipe import Recipe
 from edgescale.builder.recipe_file import read_recipe
 from edgescale.errors import RecipeError
+from edgescale.scaling.coefficients import Coefficients
 
 GOOD = """
 name = "tiny"
@@ -79,7 +80,8 @@ def test_shipped_recipes_can_be_read(name: str) -> None:
         pytest.param("epochs = 3", 'epochs = "3"', "training.epochs: expected a whole number",
                      id="text-for-number"),
         pytest.param("epochs = 3", "epochs = true", "expected a whole number", id="true"),
-        pytest.param("epochs = 3", "epochs = 2", "warmup_epochs is 2 of 2 epochs", id="warm-up"),
+        pytest.param("epochs = 3", "epochs = 2\nwarmup_epochs = 2",
+                     "warmup_epochs is 2 of 2 epochs", id="warm-up"),
         pytest.param("epochs = 3", "epochs = 3\nlearning_rate = nan", "learning_rate", id="nan"),
         pytest.param("epochs = 3", "epochs = 3\n[traning]", "unknown key 'traning', did you mean"
                      " 'training'", id="unknown-table"),
@@ -107,6 +109,11 @@ def test_shipped_recipes_can_be_read(name: str) -> None:
         pytest.param("stem_filters = 8", 'name = "efficientnet-edgtpu"\nstem_filters = 0',
                      "stem_filters: expected a whole number from 1", id="stem"),
         pytest.param("[baseline]", "[baseline", "not valid TOML", id="no-toml"),
+        pytest.param('folder = "images"', 'foldr = "images"', "unknown key 'foldr', did you mean"
+                     " 'folder'", id="data-typo"),
+        pytest.param("[training]", '[quantisation]\ndataset = "skimage-photos"\nimages = 59\n'
+                     "[training]", "images is 59, but calibration on skimage-photos needs at least"
+                     " 60", id="few-photos"),
     ],
 )  # fmt: skip
 def test_refuses_in_one_sentence(old: str, new: str, said: str, tmp_path: Path) -> None:
@@ -117,6 +124,41 @@ def test_refuses_in_one_sentence(old: str, new: str, said: str, tmp_path: Path) 
     assert said in str(problem.value)
     assert "recipe.toml" in str(problem.value) or "baseline" in str(problem.value)
     assert "\n" not in str(problem.value) or "TOML" in str(problem.value)
+
+
+def test_a_mistyped_key_of_a_baseline_is_named_before_the_rest(tmp_path: Path) -> None:
+    text = PUBLISHED.replace('name = "efficientnet-lite"', 'block = ["r1_k3_s11_e4_i8_o8"]')
+    with pytest.raises(RecipeError, match="unknown key 'block', did you mean 'blocks'"):
+        read(text, tmp_path)
+
+
+def test_sixty_photographs_are_enough(tmp_path: Path) -> None:
+    recipe = read(PUBLISHED + "[quantisation]\nimages = 60\n", tmp_path)
+    assert (recipe.quantisation.dataset, recipe.quantisation.images) == ("skimage-photos", 60)
+
+
+@pytest.mark.parametrize(("epochs", "warmup"), [(1, 0.25), (2, 0.5), (14, 2)])
+def test_the_warm_up_fits_the_epochs(epochs: int, warmup: float, tmp_path: Path) -> None:
+    training = read(GOOD.replace("epochs = 3", f"epochs = {epochs}"), tmp_path).training
+    assert training is not None
+    assert training.warmup_epochs == warmup
+
+
+def test_published_weights_are_tuned_at_a_rate_of_their_own(tmp_path: Path) -> None:
+    tuned = PUBLISHED.replace('[labels]\nset = "imagenet"', '[data]\nfolder = "images"')
+    training = read(tuned + "[training]\nepochs = 3\n", tmp_path).training
+    scratch = read(GOOD, tmp_path).training
+    assert training is not None
+    assert scratch is not None
+    assert (training.learning_rate, scratch.learning_rate) == (3e-4, 4e-3)
+    given = read(tuned + "[training]\nepochs = 3\nlearning_rate = 1e-2\n", tmp_path).training
+    assert given is not None
+    assert given.learning_rate == 1e-2
+
+
+def test_equation_4_has_coefficients_of_its_own(tmp_path: Path) -> None:
+    rules = read(GOOD + '[scaling]\nequation = "linear"\nbeta = 0.3\n', tmp_path).rules
+    assert rules.coefficients == Coefficients(0.2, 0.3, 0.15, "linear")
 
 
 def test_an_unknown_baseline_names_the_nearest(tmp_path: Path) -> None:

@@ -61,10 +61,23 @@ def test_an_unwritable_folder_is_one_sentence(tmp_path: Path) -> None:
 
 def test_part_files_of_killed_writers_are_removed(tmp_path: Path) -> None:
     (tmp_path / "variants" / "phi0").mkdir(parents=True)
-    parts = [tmp_path / ".manifest.json.x.part", tmp_path / "variants/phi0/.model.tflite.y.part"]
+    parts = [tmp_path / ".manifest.json.0123abcd.part",
+             tmp_path / "variants/phi0/.model-1.tflite.0123abcd.part"]  # fmt: skip
     for part in parts:
         part.write_bytes(b"half")
     (tmp_path / "manifest.json").write_bytes(b"kept")
     remove_unfinished(tmp_path)
     assert not any(part.exists() for part in parts)
     assert (tmp_path / "manifest.json").exists()
+
+
+def test_part_files_of_others_stay(tmp_path: Path) -> None:
+    others = [tmp_path / "family/.movie.mkv.part", tmp_path / "away/.model.tflite.0123abcd.part",
+              tmp_path / "family/notes/.page.0123abcd.part"]  # fmt: skip
+    for path in others:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    (tmp_path / "family/variants").mkdir()
+    (tmp_path / "family/variants/linked").symlink_to(tmp_path / "away")
+    remove_unfinished(tmp_path / "family")
+    assert all(path.exists() for path in others)

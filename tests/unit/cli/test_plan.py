@@ -26,6 +26,19 @@ def test_a_ladder_of_phis_keeps_their_order_and_fields() -> None:
     assert [v["macs"] for v in variants] == sorted(v["macs"] for v in variants)
 
 
+def test_equation_4_needs_no_coefficients() -> None:
+    variant = plan("--equation", "linear", "--phi=0,1")["variants"][1]
+    assert (variant["depth_coefficient"], variant["width_coefficient"]) == (1.2, 1.1)
+    assert plan("--phi=1")["variants"] == plan("--phi=1", "--gamma=1.15")["variants"]
+
+
+def test_a_huge_phi_is_refused_soon() -> None:
+    start = time.process_time()
+    with pytest.raises(ArchitectureError, match="phi 20 is too large for 'efficientnet-edgetpu'"):
+        CliRunner().invoke(command, ["--alpha=2", "--phi=20"], catch_exceptions=False)
+    assert time.process_time() - start < 2.0
+
+
 def test_published_names_have_no_phi() -> None:
     variants = plan("--variants", "s,m,l")["variants"]
     assert [(v["phi"], v["parameters"]) for v in variants] == [

@@ -35,6 +35,26 @@ def test_the_published_coefficients_promise_almost_twice_the_macs() -> None:
 
 
 @pytest.mark.parametrize(
+    ("coefficients", "said"),
+    [
+        (Coefficients(2, 1, 1), "blocks make more than 5,000 layers"),
+        (Coefficients(1, 2, 1), "parameters are more than 1,000,000,000"),
+        (Coefficients(1, 1, 2), "GiB of activations are more than 4 GiB"),
+    ],
+)
+def test_networks_beyond_any_machine_are_refused(coefficients: Coefficients, said: str) -> None:
+    with pytest.raises(ArchitectureError, match=f"phi 18 is too large for '.*': .*{said}"):
+        scale(EDGETPU, 18, rules=ScalingRules(coefficients))
+
+
+def test_coefficients_left_out_are_those_of_the_equation() -> None:
+    assert Coefficients.of("power") == Coefficients()
+    assert Coefficients.of("linear", alpha=0.0) == Coefficients(0.0, 0.1, 0.15, "linear")
+    with pytest.raises(ArchitectureError, match="equation 'cubic' is not known"):
+        Coefficients.of("cubic")
+
+
+@pytest.mark.parametrize(
     "coefficients",
     [
         {"alpha": 0.9},
