@@ -15,8 +15,9 @@ class Layer:
 
     Attributes:
         name: unique in its network.
-        operation: ``conv``, ``depthwise``, ``add``, ``average_pool``, ``dense``, ``softmax``, or
-            the TFLite operator's name in lower case for what has neither weights nor MACs.
+        operation: ``conv``, ``depthwise``, ``add``, ``multiply``, ``average_pool``, ``dense``,
+            ``softmax``, or the TFLite operator's name in lower case for what has neither weights
+            nor MACs.
         inputs: names of the layers it reads; ``input`` is the image.
         kernel: side of the square kernel, 1 where there is none.
         stride: step of the kernel, 1 where there is none.
@@ -24,7 +25,8 @@ class Layer:
         output_shape: shape of its output.
         weights: kernel elements (no bias, no batch normalisation).
         biases: bias elements after batch normalisation is folded in.
-        activation: ``relu``, ``relu6`` or ``none``.
+        activation: ``relu``, ``relu6``, ``none``, or, of a network that is planned only,
+            ``swish`` or ``sigmoid``.
     """
 
     name: str

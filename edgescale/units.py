@@ -1,6 +1,47 @@
 """Sizes and counts as people read them: MiB is 2^20 bytes, MB is 10^6, never mixed."""
 
+import re
+from fractions import Fraction
+
 MIB = 2**20
+_BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9,
+          "kib": 2**10, "mib": 2**20, "gib": 2**30}  # fmt: skip
+_COUNTS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+
+
+def parse_bytes(text: str) -> int:
+    """Reads a size such as ``4000000``, ``4MB`` or ``3.8 MiB``, in whole bytes.
+
+    Raises:
+        ValueError: it is none, or not above zero; the message says what one looks like.
+    """
+    return _parsed(text, _BYTES, "a size like 4000000, 4MB (10^6 bytes) or 4MiB (2^20)")
+
+
+def parse_count(text: str) -> int:
+    """Reads a count such as ``5000000``, ``600M`` or ``4G``.
+
+    Raises:
+        ValueError: it is none, or not above zero; the message says what one looks like.
+    """
+    return _parsed(text, _COUNTS, "a count like 600000000, 600M or 4G")
+
+
+def _parsed(text: str, units: dict[str, int], like: str) -> int:
+    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([A-Za-z]*)", text.strip())
+    if match and match[2].lower() in units:
+        number = int(Fraction(match[1]) * units[match[2].lower()])
+        if number:
+            return number
+    raise ValueError(f"'{text}' is not {like}, above zero")
+
+
+def si(number: float, unit: str = "") -> str:
+    """Shortens a number to two decimals, prefix and unit, e.g. ``6.98 MB``, ``512 B``, ``4 G``."""
+    for factor, prefix in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if number >= factor:
+            return f"{number / factor:,.2f}".rstrip("0").rstrip(".") + f" {prefix}{unit}"
+    return f"{number:g} {unit}".rstrip()
 
 
 def mib(size_bytes: float) -> str:

@@ -4,10 +4,41 @@ EfficientNet-EdgeTPU-S is the baseline of the patent's Figure 4 (7 FusedConv and
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edgescale.architecture.block import BlockArgs, parse_block
 from edgescale.errors import ArchitectureError
+
+ACTIVATIONS = ("relu", "relu6", "swish")
+METRICS = ("accuracy", "error")
+
+
+@dataclass(frozen=True)
+class TrainedScore:
+    """How well a baseline does the task it was trained for: the patent's "trained baseline".
+
+    ``score`` is a share from 0 to 1 and ``metric`` says of what; ``source`` says who measured it.
+    """
+
+    score: float
+    metric: str  # one of METRICS
+    task: str
+    source: str
+
+    def __post_init__(self) -> None:
+        """Refuses what is no score.
+
+        Raises:
+            ArchitectureError: a score that is no share, or a metric that is not known.
+        """
+        if not 0 <= self.score <= 1:
+            raise ArchitectureError(
+                f"the baseline's trained score is {self.score:g}; it must be from 0 to 1"
+            )
+        if self.metric not in METRICS:
+            raise ArchitectureError(
+                f"the baseline's trained metric '{self.metric}' is not known; accuracy or error"
+            )
 
 
 @dataclass(frozen=True)
@@ -15,7 +46,8 @@ class Baseline:
     """A network to scale: stem convolution (3x3, stride 2), stages of equal blocks, 1x1 head.
 
     ``fix_stem_head`` keeps stem and head widths and the repeats of the first and last stage, as
-    EfficientNet-Lite does. ``resolution`` is the side of the square input in pixels.
+    EfficientNet-Lite does. ``resolution`` is the side of the square input in pixels. ``trained``
+    says where its weights were proven; it is no part of the network, so equality leaves it out.
     """
 
     name: str
@@ -26,6 +58,7 @@ class Baseline:
     resolution: int
     activation: str
     fix_stem_head: bool = False
+    trained: TrainedScore | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         """Refuses what is no network.
@@ -35,10 +68,10 @@ class Baseline:
         """
         if not self.blocks:
             raise ArchitectureError(f"baseline '{self.name}': it has no blocks; name one at least")
-        if self.activation not in ("relu", "relu6"):
+        if self.activation not in ACTIVATIONS:
             raise ArchitectureError(
-                f"baseline '{self.name}': activation '{self.activation}' is not known; relu or"
-                " relu6 (others quantise badly)"
+                f"baseline '{self.name}': activation '{self.activation}' is not known; relu,"
+                " relu6, or swish for a network that is planned only"
             )
         for index, (before, after) in enumerate(zip(self.blocks, self.blocks[1:], strict=False)):
             if before.output_filters != after.input_filters:
@@ -57,6 +90,15 @@ class Baseline:
                     f"baseline '{self.name}': {what} is {value}; it must be from 1 to 100000"
                 )
 
+    @property
+    def plan_only(self) -> str | None:
+        """Why this network is counted but not built, as a clause; None for one that is built."""
+        if any(block.se_ratio for block in self.blocks):
+            return "squeeze and excite is not well supported by edge accelerators"  # Lite README
+        if self.activation == "swish":
+            return "swish quantises badly"  # Lite0 with swish: 46 % int8 of 75 % float
+        return None
+
 
 @dataclass(frozen=True)
 class Published:
@@ -66,6 +108,10 @@ class Published:
     depth_coefficient: float
     resolution: int
     dropout: float
+
+
+def _imagenet(top1: float, source: str) -> TrainedScore:
+    return TrainedScore(top1, "accuracy", "ImageNet (ILSVRC 2012) validation, 1000 classes", source)
 
 
 def _blocks(*texts: str) -> tuple[BlockArgs, ...]:
@@ -88,6 +134,7 @@ _EDGETPU = Baseline(
     depth_divisor=8,
     resolution=224,
     activation="relu",
+    trained=_imagenet(0.7723, "tensorflow/tpu models/official/efficientnet/edgetpu/README.md"),
 )
 
 # tensorflow/tpu models/official/efficientnet/lite/efficientnet_lite_builder.py
@@ -108,9 +155,30 @@ _LITE = Baseline(
     resolution=224,
     activation="relu6",
     fix_stem_head=True,
+    trained=_imagenet(0.751, "tensorflow/tpu models/official/efficientnet/lite/README.md"),
 )
 
-BASELINES: dict[str, Baseline] = {baseline.name: baseline for baseline in (_EDGETPU, _LITE)}
+# tensorflow/tpu models/official/efficientnet/efficientnet_builder.py
+_B = Baseline(
+    name="efficientnet-b",
+    stem_filters=32,
+    blocks=_blocks(
+        "r1_k3_s11_e1_i32_o16_se0.25",
+        "r2_k3_s22_e6_i16_o24_se0.25",
+        "r2_k5_s22_e6_i24_o40_se0.25",
+        "r3_k3_s22_e6_i40_o80_se0.25",
+        "r3_k5_s11_e6_i80_o112_se0.25",
+        "r4_k5_s22_e6_i112_o192_se0.25",
+        "r1_k3_s11_e6_i192_o320_se0.25",
+    ),
+    head_filters=1280,
+    depth_divisor=8,
+    resolution=224,
+    activation="swish",
+    trained=_imagenet(0.771, "Tan & Le 2019 (arXiv 1905.11946), Table 2"),
+)
+
+BASELINES: dict[str, Baseline] = {baseline.name: baseline for baseline in (_EDGETPU, _LITE, _B)}
 
 PUBLISHED: dict[str, Mapping[str, Published]] = {
     "efficientnet-edgetpu": {  # width, depth, resolution, dropout
@@ -124,6 +192,16 @@ PUBLISHED: dict[str, Mapping[str, Published]] = {
         "lite2": Published(1.1, 1.2, 260, 0.3),
         "lite3": Published(1.2, 1.4, 280, 0.3),
         "lite4": Published(1.4, 1.8, 300, 0.3),
+    },
+    "efficientnet-b": {
+        "b0": Published(1.0, 1.0, 224, 0.2),
+        "b1": Published(1.0, 1.1, 240, 0.2),
+        "b2": Published(1.1, 1.2, 260, 0.3),
+        "b3": Published(1.2, 1.4, 300, 0.3),
+        "b4": Published(1.4, 1.8, 380, 0.4),
+        "b5": Published(1.6, 2.2, 456, 0.4),
+        "b6": Published(1.8, 2.6, 528, 0.5),
+        "b7": Published(2.0, 3.1, 600, 0.5),
     },
 }
 

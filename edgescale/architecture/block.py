@@ -17,6 +17,7 @@ _TOKENS = {
     "i": "input filters",
     "o": "output filters",
     "c1": "FusedConv",
+    "se": "share of squeeze and excite, e.g. se0.25",
     "noskip": "no residual",
 }
 _REQUIRED = ("r", "k", "s", "e", "i", "o")
@@ -30,6 +31,8 @@ class BlockArgs:
     ``fused`` is a FusedConv (regular convolution, then pointwise), otherwise an MBConv (pointwise,
     depthwise, pointwise). ``input_filters`` is the declared width from which the expansion of the
     first block is computed, even where the real input is wider (EfficientNet-EdgeTPU's stage 1).
+    ``se_ratio`` is the width of squeeze and excite as a share of the block's declared input; 0 is
+    none.
     """
 
     num_repeat: int
@@ -40,6 +43,7 @@ class BlockArgs:
     output_filters: int
     fused: bool = False
     id_skip: bool = True
+    se_ratio: float = 0.0
 
 
 def parse_block(text: str) -> BlockArgs:
@@ -48,12 +52,12 @@ def parse_block(text: str) -> BlockArgs:
     Raises:
         ArchitectureError: an unknown, missing, doubled or senseless token.
     """
-    values: dict[str, int] = {}
+    values: dict[str, str] = {}
     for token in text.split("_"):
-        key, number = _token(token, text)
+        key, digits = _token(token, text)
         if key in values:
             raise ArchitectureError(f"block string '{text}': '{key}' stands there twice")
-        values[key] = number
+        values[key] = digits
     missing = [key for key in _REQUIRED if key not in values]
     if missing:
         raise ArchitectureError(
@@ -61,14 +65,15 @@ def parse_block(text: str) -> BlockArgs:
             " reads like r1_k3_s11_e4_i24_o24_c1_noskip"
         )
     return BlockArgs(
-        num_repeat=values["r"],
-        kernel_size=values["k"],
-        stride=values["s"],
-        expand_ratio=values["e"],
-        input_filters=values["i"],
-        output_filters=values["o"],
+        num_repeat=int(values["r"]),
+        kernel_size=int(values["k"]),
+        stride=int(values["s"]),
+        expand_ratio=int(values["e"]),
+        input_filters=int(values["i"]),
+        output_filters=int(values["o"]),
         fused="c1" in values,
         id_skip="noskip" not in values,
+        se_ratio=float(values.get("se", 0)),
     )
 
 
@@ -78,12 +83,15 @@ def format_block(block: BlockArgs) -> str:
         f"r{block.num_repeat}_k{block.kernel_size}_s{block.stride}{block.stride}"
         f"_e{block.expand_ratio}_i{block.input_filters}_o{block.output_filters}"
     )
+    text += f"_se{block.se_ratio:g}" if block.se_ratio else ""
     return text + ("_c1" if block.fused else "") + ("" if block.id_skip else "_noskip")
 
 
-def _token(token: str, text: str) -> tuple[str, int]:
+def _token(token: str, text: str) -> tuple[str, str]:
     if token in ("c1", "noskip"):
-        return token, 1
+        return token, ""
+    if token.startswith("se"):
+        return "se", _share(token, text)
     match = re.fullmatch(r"([rkseio])([0-9]{1,6})", token)
     if match is None:
         known = ", ".join(f"{key} ({meaning})" for key, meaning in _TOKENS.items())
@@ -92,11 +100,20 @@ def _token(token: str, text: str) -> tuple[str, int]:
     if key == "s":
         if digits not in ("11", "22"):
             raise ArchitectureError(f"block string '{text}': stride '{token}' must be s11 or s22")
-        return key, int(digits[0])
+        return key, digits[0]
     number = int(digits)
     if not 1 <= number <= _LARGEST or (key == "k" and number % 2 == 0):
         raise ArchitectureError(
             f"block string '{text}': '{token}' must be at least 1"
             + (" and odd" if key == "k" else f" and at most {_LARGEST}")
         )
-    return key, number
+    return key, digits
+
+
+def _share(token: str, text: str) -> str:
+    share = token.removeprefix("se")
+    if not re.fullmatch(r"0\.[0-9]{1,4}|1", share) or not float(share):
+        raise ArchitectureError(
+            f"block string '{text}': '{token}' must be above 0 and at most 1, like se0.25"
+        )
+    return share

@@ -1,6 +1,7 @@
 """What a network costs, counted from its layers: parameters, MACs, int8 bytes, activations."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from edgescale.architecture.network import INPUT, Architecture, TooLarge
@@ -44,6 +45,30 @@ def cost_of(architecture: Architecture) -> Cost:
     )
 
 
+def macs_by_resolution(architecture: Architecture) -> Callable[[int], int]:
+    """Returns the function from a resolution in pixels to this network's MACs at that input size.
+
+    A convolution's MACs are its weights times its output's pixels, whose side after n strides of 2
+    is ceil(resolution / 2^n); what follows a pooling does not change. No layers are laid out.
+    """
+    halvings = {INPUT: 0}
+    weights: Counter[int] = Counter()  # of the convolutions after so many strides
+    fixed = 0
+    for layer in architecture.layers:
+        convolves = layer.operation in ("conv", "depthwise")
+        after = halvings[layer.inputs[0]] + (convolves and layer.stride == 2)
+        halvings[layer.name] = after
+        if convolves:
+            weights[after] += layer.weights
+        else:
+            fixed += layer.macs
+
+    def macs(resolution: int) -> int:
+        return fixed + sum(n * (-(-resolution // (1 << k))) ** 2 for k, n in weights.items())
+
+    return macs
+
+
 def bounded_cost(architecture: Architecture) -> Cost:
     """Counts the costs of a network that is to be built.
 
@@ -72,11 +97,12 @@ def peak_activation_bytes(layers: Sequence[Layer]) -> int:
     """
     last_use = {name: index for index, layer in enumerate(layers) for name in layer.inputs}
     sizes = {layer.name: elements(layer.output_shape) for layer in layers}
-    sizes[INPUT] = elements(layers[0].input_shape)
-    alive = {INPUT}
+    alive_bytes = sizes[INPUT] = elements(layers[0].input_shape)
     peak = 0
     for index, layer in enumerate(layers):
-        alive.add(layer.name)
-        peak = max(peak, sum(sizes[name] for name in alive))
-        alive = {name for name in alive if last_use.get(name, -1) > index}
+        alive_bytes += sizes[layer.name]
+        peak = max(peak, alive_bytes)
+        for name in {layer.name, *layer.inputs}:
+            if last_use.get(name, -1) <= index:
+                alive_bytes -= sizes[name]
     return peak

@@ -112,6 +112,34 @@ def build_architecture(
     Raises:
         ArchitectureError: a stage would vanish, or there are too many layers.
     """
+    return laid_out(
+        scaled_stages(
+            baseline,
+            width=width,
+            depth=depth,
+            resolution=resolution,
+            classes=classes,
+            rounding=rounding,
+        )
+    )
+
+
+def scaled_stages(
+    baseline: Baseline,
+    *,
+    width: float,
+    depth: float,
+    resolution: int,
+    classes: int,
+    rounding: str = "nearest",
+) -> Architecture:
+    """Returns the scaled numbers of a network without its layers, in a tenth of the time.
+
+    Two such records are equal exactly if the networks are. Arguments as in ``build_architecture``.
+
+    Raises:
+        ArchitectureError: a stage would vanish.
+    """
     fixed = baseline.fix_stem_head
     stem = baseline.stem_filters if fixed else _filters(baseline, baseline.stem_filters, width)
     head = baseline.head_filters if fixed else _filters(baseline, baseline.head_filters, width)
@@ -119,14 +147,22 @@ def build_architecture(
         _scaled_block(baseline, index, width=width, depth=depth, rounding=rounding)
         for index in range(len(baseline.blocks))
     )
-    frame = Architecture(resolution, classes, baseline.activation, stem, blocks, head, ())
-    layers = tuple(islice(_layers(frame), LARGEST_LAYERS + 1))  # repeats may be millions
+    return Architecture(resolution, classes, baseline.activation, stem, blocks, head, ())
+
+
+def laid_out(stages: Architecture) -> Architecture:
+    """Returns the network with the layers that its scaled numbers make.
+
+    Raises:
+        TooLarge: there are too many layers.
+    """
+    layers = tuple(islice(_layers(stages), LARGEST_LAYERS + 1))  # repeats may be millions
     if len(layers) > LARGEST_LAYERS:
         raise TooLarge(
-            f"{sum(block.num_repeat for block in blocks):,} blocks make more than"
+            f"{sum(block.num_repeat for block in stages.blocks):,} blocks make more than"
             f" {LARGEST_LAYERS:,} layers; use fewer repeats or a smaller phi"
         )
-    return replace(frame, layers=layers)
+    return replace(stages, layers=layers)
 
 
 def _filters(baseline: Baseline, filters: int, width: float) -> int:
@@ -171,7 +207,8 @@ def _block(
     first = index == 0
     stride = block.stride if first else 1
     # Quirk: the first block expands from the declared width, not from its real input.
-    expanded = (block.input_filters if first else block.output_filters) * block.expand_ratio
+    declared = block.input_filters if first else block.output_filters
+    expanded = declared * block.expand_ratio
     last = source
     if block.fused:
         last = _conv(f"{name}_expand", last, expanded, kernel=block.kernel_size, stride=stride,
@@ -183,6 +220,12 @@ def _block(
             yield last
         last = _depthwise(f"{name}_depthwise", last, block.kernel_size, stride, activation)
         yield last
+    if block.se_ratio:
+        # Quirk: its width is a share of the block's declared input, not of the expansion.
+        squeezed = max(1, int(declared * block.se_ratio))
+        for layer in _squeeze_and_excite(name, last, squeezed, activation):
+            yield layer
+        last = layer
     last = _conv(f"{name}_project", last, block.output_filters)
     yield last
     # Quirks: `noskip` holds for every block of its stage; otherwise the real shapes decide.
@@ -221,11 +264,32 @@ def _depthwise(name: str, source: Layer, kernel: int, stride: int, activation: s
     return replace(full, operation="depthwise", weights=kernel * kernel * channels)
 
 
+def _squeeze_and_excite(
+    name: str, source: Layer, squeezed: int, activation: str
+) -> Iterator[Layer]:
+    """Weighs the channels by what the whole picture holds (Hu et al. 2018, arXiv 1709.01507)."""
+    pool = _pool(f"{name}_se_pool", source)
+    reduce = _dense(f"{name}_se_reduce", pool, squeezed, activation)
+    expand = _dense(f"{name}_se_expand", reduce, source.output_shape[2], "sigmoid")
+    yield from (pool, reduce, expand)
+    yield Layer(f"{name}_se_multiply", "multiply", (source.name, expand.name),
+                source.output_shape, source.output_shape)  # fmt: skip
+
+
 def _classifier(source: Layer, classes: int) -> Iterator[Layer]:
+    pool = _pool("pool", source)
+    dense = _dense("classifier", pool, classes)
+    yield from (pool, dense)
+    yield Layer("softmax", "softmax", (dense.name,), dense.output_shape, dense.output_shape)
+
+
+def _pool(name: str, source: Layer) -> Layer:
     height, _, channels = source.output_shape
-    pooled, outputs = (1, 1, channels), (1, 1, classes)
-    yield Layer("pool", "average_pool", (source.name,), source.output_shape, pooled,
-                kernel=height, stride=height)  # fmt: skip
-    yield Layer("classifier", "dense", ("pool",), pooled, outputs,
-                weights=channels * classes, biases=classes)  # fmt: skip
-    yield Layer("softmax", "softmax", ("classifier",), outputs, outputs)
+    return Layer(name, "average_pool", (source.name,), source.output_shape, (1, 1, channels),
+                 kernel=height, stride=height)  # fmt: skip
+
+
+def _dense(name: str, source: Layer, outputs: int, activation: str = "none") -> Layer:
+    return Layer(name, "dense", (source.name,), source.output_shape, (1, 1, outputs),
+                 weights=source.output_shape[2] * outputs, biases=outputs,
+                 activation=activation)  # fmt: skip

@@ -7,40 +7,30 @@ Resolution has the finest grid; moving it to the nearest realised cost brings th
 import math
 from collections.abc import Callable
 
-from edgescale.architecture.network import Architecture
 
-
-def trimmed(
-    start: Architecture,
-    network: Callable[[int], Architecture],
-    *,
-    target_macs: float,
-    step: int,
-) -> Architecture:
-    """Returns the network whose MACs are nearest to the target, in ratio, on the resolution grid.
+def trimmed_resolution(
+    start: int, macs: Callable[[int], int], *, target_macs: float, step: int
+) -> int:
+    """Returns the resolution in pixels at which the MACs are nearest to the target, in ratio.
 
     Args:
-        start: the network at the rounded resolution, where the walk begins.
-        network: builds the same network at another resolution in pixels.
+        start: where the walk begins, a resolution on the grid.
+        macs: the network's MACs at a resolution, see ``macs_by_resolution``.
         target_macs: the promised MACs.
         step: the grid in pixels.
     """
-    best, best_miss = start, _miss(start, target_macs)
-    direction = step if _macs(start) < target_macs else -step
-    resolution = start.resolution + direction
+
+    def miss(resolution: int) -> float:
+        return abs(math.log2(macs(resolution) / target_macs))
+
+    best, best_miss = start, miss(start)
+    direction = step if macs(start) < target_macs else -step
+    resolution = start + direction
     while resolution >= step:
-        candidate = network(resolution)
-        miss = _miss(candidate, target_macs)
-        if miss >= best_miss:
-            break  # MACs rise with resolution, so the miss has only one minimum
-        best, best_miss = candidate, miss
+        here = miss(resolution)
+        if here > best_miss:
+            break  # MACs never fall with resolution, so the miss has only one minimum
+        if here < best_miss:  # neighbours on a grid of one pixel often cost the same
+            best, best_miss = resolution, here
         resolution += direction
     return best
-
-
-def _macs(net: Architecture) -> int:
-    return sum(layer.macs for layer in net.layers)
-
-
-def _miss(net: Architecture, target_macs: float) -> float:
-    return abs(math.log2(_macs(net) / target_macs))

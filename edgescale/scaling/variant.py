@@ -1,15 +1,22 @@
 """From a baseline and a phi to a variant: scaled, rounded, trimmed and counted."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from edgescale.architecture.baseline import Baseline, find_published
-from edgescale.architecture.cost import Cost, bounded_cost
-from edgescale.architecture.network import Architecture, TooLarge, build_architecture
+from edgescale.architecture.cost import Cost, bounded_cost, macs_by_resolution
+from edgescale.architecture.network import (
+    Architecture,
+    TooLarge,
+    build_architecture,
+    laid_out,
+    scaled_stages,
+)
 from edgescale.architecture.rounding import round_resolution
 from edgescale.errors import ArchitectureError
 from edgescale.scaling.coefficients import Coefficients, Multipliers
-from edgescale.scaling.resolution import trimmed
+from edgescale.scaling.resolution import trimmed_resolution
 
 LARGEST_PHI = 20.0  # MACs times a million; beyond it lies a typing error, not a network
 
@@ -71,33 +78,15 @@ def scale(
     if not math.isfinite(phi) or abs(phi) > LARGEST_PHI:
         raise ArchitectureError(f"phi {phi:g} is not between {-LARGEST_PHI:g} and {LARGEST_PHI:g}")
     multipliers = rules.coefficients.multipliers(phi)
-
-    def network(resolution: int) -> Architecture:
-        return build_architecture(
-            baseline,
-            width=multipliers.width,
-            depth=multipliers.depth,
-            resolution=resolution,
-            classes=classes,
-            rounding=rules.rounding,
-        )
-
-    start = _resolution(baseline, phi, multipliers, rules)
     try:
-        architecture = network(start)
-        bounded_cost(architecture)  # before the trim, which builds the network many times
+        architecture = _network(baseline, phi, classes, rules)
+        cost = bounded_cost(architecture)
     except TooLarge as problem:
         raise ArchitectureError(f"phi {phi:g} is too large for '{baseline.name}': {problem}"
                                 ) from problem  # fmt: skip
     except ArchitectureError as problem:
         raise ArchitectureError(f"phi {phi:g} is too small for '{baseline.name}': {problem}"
                                 ) from problem  # fmt: skip
-    base_macs = _baseline_macs(baseline, classes)
-    if rules.trim and phi != 0:
-        target = base_macs * multipliers.macs_ratio
-        architecture = trimmed(architecture, network, target_macs=target,
-                               step=rules.resolution_step)  # fmt: skip
-    cost = bounded_cost(architecture)
     return Variant(
         name=variant_name(phi),
         phi=phi,
@@ -107,9 +96,57 @@ def scale(
         dropout=None,
         architecture=architecture,
         cost=cost,
-        macs_ratio=cost.macs / base_macs,
+        macs_ratio=cost.macs / baseline_macs(baseline, classes),
         asked_macs_ratio=multipliers.macs_ratio,
     )
+
+
+def _network(baseline: Baseline, phi: float, classes: int, rules: ScalingRules) -> Architecture:
+    start = laid_out(untrimmed_stages(baseline, phi, classes=classes, rules=rules))
+    bounded_cost(start)  # before the trim, which might shrink what is beyond reason
+    if not rules.trim or phi == 0:
+        return start
+    promised = baseline_macs(baseline, classes) * rules.coefficients.multipliers(phi).macs_ratio
+    resolution = trimmed_resolution(
+        start.resolution,
+        macs_by_resolution(start),
+        target_macs=promised,
+        step=rules.resolution_step,
+    )
+    return laid_out(replace(start, resolution=resolution, layers=()))
+
+
+def untrimmed_stages(
+    baseline: Baseline, phi: float, *, classes: int, rules: ScalingRules
+) -> Architecture:
+    """Returns the network of one phi before the trim, without its layers.
+
+    Along phi all its numbers are monotone, but for phi 0, which keeps the baseline's resolution.
+
+    Raises:
+        ArchitectureError: a stage vanishes, or Equation 4 makes a multiplier zero or less.
+    """
+    multipliers = rules.coefficients.multipliers(phi)
+    resolution = baseline.resolution  # at phi 0 the baseline itself, even off the grid
+    if phi != 0:
+        resolution = round_resolution(resolution * multipliers.resolution, rules.resolution_step)
+    return scaled_stages(
+        baseline,
+        width=multipliers.width,
+        depth=multipliers.depth,
+        resolution=resolution,
+        classes=classes,
+        rounding=rules.rounding,
+    )
+
+
+@lru_cache
+def baseline_macs(baseline: Baseline, classes: int) -> int:
+    """Returns the MACs of a baseline that is not scaled."""
+    unscaled = build_architecture(
+        baseline, width=1, depth=1, resolution=baseline.resolution, classes=classes
+    )
+    return sum(layer.macs for layer in unscaled.layers)
 
 
 def published(baseline: Baseline, name: str, *, classes: int = 1000) -> Variant:
@@ -142,21 +179,6 @@ def published(baseline: Baseline, name: str, *, classes: int = 1000) -> Variant:
         dropout=member.dropout,
         architecture=architecture,
         cost=cost,
-        macs_ratio=cost.macs / _baseline_macs(baseline, classes),
+        macs_ratio=cost.macs / baseline_macs(baseline, classes),
         asked_macs_ratio=asked.macs_ratio,
     )
-
-
-def _resolution(
-    baseline: Baseline, phi: float, multipliers: Multipliers, rules: ScalingRules
-) -> int:
-    if phi == 0:
-        return baseline.resolution  # the baseline itself, even off the grid
-    return round_resolution(baseline.resolution * multipliers.resolution, rules.resolution_step)
-
-
-def _baseline_macs(baseline: Baseline, classes: int) -> int:
-    unscaled = build_architecture(
-        baseline, width=1, depth=1, resolution=baseline.resolution, classes=classes
-    )
-    return sum(layer.macs for layer in unscaled.layers)

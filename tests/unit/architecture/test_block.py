@@ -18,6 +18,7 @@ BLOCKS = st.builds(
     output_filters=st.integers(1, 4096),
     fused=st.booleans(),
     id_skip=st.booleans(),
+    se_ratio=st.integers(0, 10_000).map(lambda share: share / 10_000),
 )
 
 
@@ -31,6 +32,13 @@ def test_the_published_strings_are_written_back_to_the_letter() -> None:
     assert texts[0] == "r1_k3_s11_e4_i24_o24_c1_noskip"
     assert texts[5] == "r2_k5_s22_e8_i144_o192"
     assert [format_block(parse_block(text)) for text in texts] == texts
+
+
+def test_squeeze_and_excite_is_a_share() -> None:
+    text = "r2_k5_s22_e6_i24_o40_se0.25"
+    assert parse_block(text).se_ratio == 0.25
+    assert format_block(parse_block(text)) == text
+    assert format_block(parse_block("r2_k5_s22_e6_i24_o40_se1")).endswith("_se1")
 
 
 @pytest.mark.parametrize(
@@ -47,7 +55,10 @@ def test_the_published_strings_are_written_back_to_the_letter() -> None:
         pytest.param("r1_k3_s11_e1.5_i24_o24", "e1.5", id="fraction"),
         pytest.param("r1_k3_s11_e-4_i24_o24", "e-4", id="negative"),
         pytest.param("r1_k3_s11_e4_i24_o24_c2", "c2", id="unknown convolution"),
-        pytest.param("r1_k3_s11_e4_i24_o24_se0.25", "se0.25", id="squeeze and excite"),
+        pytest.param("r1_k3_s11_e4_i24_o24_se1.5", "se1.5", id="squeeze and excite above 1"),
+        pytest.param("r1_k3_s11_e4_i24_o24_se0.0", "se0.0", id="squeeze and excite of nothing"),
+        pytest.param("r1_k3_s11_e4_i24_o24_se", "'se'", id="squeeze and excite without a share"),
+        pytest.param("r1_k3_s11_e4_i24_o24_se0.25_se0.5", "twice", id="doubled share"),
         pytest.param("r1_k3_s11_e4_i9999999_o24", "i9999999", id="too many filters"),
     ],
 )

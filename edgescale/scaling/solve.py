@@ -1,0 +1,174 @@
+"""From a budget to phi: the largest phi whose real network fits, and what the next one would cost.
+
+US20200234132A1 asks for the scaled network by a target memory size or number of operations. Every
+cost is counted on the network that would be built, never taken from the formula.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, fields
+
+from edgescale.architecture.baseline import Baseline
+from edgescale.architecture.cost import Cost
+from edgescale.architecture.file_size import file_bytes
+from edgescale.architecture.network import Architecture
+from edgescale.errors import ArchitectureError
+from edgescale.scaling.plateaus import LARGEST_STEP, STEPS, Line, Plateau
+from edgescale.scaling.variant import ScalingRules, Variant, baseline_macs, scale
+from edgescale.units import si
+
+# The trim never goes below the largest resolution on its grid that is not above the promise, and
+# one step of the grid at most doubles every side: the realised MACs are above a quarter of it.
+_PROMISED_PER_REALISED = 4
+
+
+def phi_from_times(times: float) -> float:
+    """Returns the phi of a network "N times larger": log2 N (US20200234132A1).
+
+    Raises:
+        ArchitectureError: not a number above zero.
+    """
+    if not (math.isfinite(times) and times > 0):
+        raise ArchitectureError(
+            f"{times:g} times larger is no network; give a number above zero (below 1 for a"
+            " smaller one)"
+        )
+    return math.log2(times)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """A budget; None is no limit. All limits given must hold together.
+
+    Attributes:
+        weight_bytes: of int8 weights and int32 biases, see ``Cost``.
+        file_bytes: of the predicted ``.tflite`` file.
+        macs: multiply-accumulates of one image; 1 MAC is 2 operations.
+        parameters: trainable ones.
+    """
+
+    weight_bytes: int | None = None
+    file_bytes: int | None = None
+    macs: int | None = None
+    parameters: int | None = None
+
+    @property
+    def given(self) -> dict[str, int]:
+        """The limits that are given, by name."""
+        every = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return {name: limit for name, limit in every if limit is not None}
+
+    def amounts(self, architecture: Architecture, cost: Cost) -> dict[str, int]:
+        """Returns what a network needs of each limit that is given."""
+        return {
+            name: file_bytes(architecture) if name == "file_bytes" else getattr(cost, name)
+            for name in self.given
+        }
+
+    def fits(self, architecture: Architecture, cost: Cost) -> bool:
+        """Says whether a network keeps all limits."""
+        needed = self.amounts(architecture, cost)
+        return all(needed[name] <= limit for name, limit in self.given.items())
+
+
+_WORDS = {
+    "weight_bytes": ("B", "{} of int8 weights"),
+    "file_bytes": ("B", "a {} .tflite file"),
+    "macs": ("", "{} MACs"),
+    "parameters": ("", "{} parameters"),
+}
+
+
+def in_words(amounts: Mapping[str, int]) -> str:
+    """Spells out amounts by the names of ``Limits``: ``6.6 MB of int8 weights and 4 G MACs``."""
+    spoken = ((*_WORDS[name], amount) for name, amount in amounts.items())
+    return " and ".join(words.format(si(amount, unit)) for unit, words, amount in spoken)
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The largest network on the grid of 0.001 of phi that keeps the limits.
+
+    ``used`` is the share of each limit, 0 to 1, by its name in ``Limits``. ``next`` is the network
+    one thousandth of phi further on, which keeps them no more; None where there is none.
+    """
+
+    variant: Variant
+    used: Mapping[str, float]
+    next: Variant | None
+
+
+def solve(
+    baseline: Baseline, limits: Limits, *, classes: int = 1000, rules: ScalingRules | None = None
+) -> Solution:
+    """Finds the largest phi, in thousandths, whose network keeps the limits.
+
+    Raises:
+        ArchitectureError: no limit is given, or a file's for a network that is planned only; or
+            no network is small enough, and the message names the smallest there is.
+    """
+    if not limits.given:
+        raise ArchitectureError("no limit is given; name bytes, MACs or parameters")
+    if limits.file_bytes is not None and baseline.plan_only:
+        raise ArchitectureError(
+            f"'{baseline.name}' is planned, not built ({baseline.plan_only}), so there is no"
+            " .tflite file to predict; limit its weight bytes instead"
+        )
+    line = Line(baseline, classes, rules or ScalingRules())
+    for plateau in _candidates(line, limits):
+        if limits.fits(plateau.architecture, plateau.cost):
+            return _solution(line, limits, plateau)
+    raise _nothing_fits(line, limits)
+
+
+def _candidates(line: Line, limits: Limits) -> Iterator[Plateau]:
+    """Yields all plateaus that might keep the limits, the largest phi first."""
+    promised_by = line.rules.coefficients.multipliers
+    base_macs = baseline_macs(line.baseline, line.classes)
+
+    def exceeds(phi: float, cost: Cost) -> bool:
+        promised = base_macs * promised_by(phi).macs_ratio
+        at_least = {
+            "weight_bytes": cost.weight_bytes,
+            "file_bytes": cost.weight_bytes,  # a file holds the weights and more
+            "macs": promised / _PROMISED_PER_REALISED if line.rules.trim else cost.macs,
+            "parameters": cost.parameters,
+        }
+        return any(at_least[name] > limit for name, limit in limits.given.items())
+
+    high = line.highest(exceeds)
+    if high < 0:  # phi 0 keeps its own resolution, so it may cost less than its neighbours
+        yield from line.between(0, 0)
+    yield from line.between(line.lowest(), high)
+
+
+def _solution(line: Line, limits: Limits, plateau: Plateau) -> Solution:
+    needed = limits.amounts(plateau.architecture, plateau.cost)
+    top = round(plateau.high_phi * STEPS)
+    following = None
+    if top < LARGEST_STEP:
+        with suppress(ArchitectureError):
+            following = _scaled(line, top + 1)
+    used = {name: needed[name] / limit for name, limit in limits.given.items()}
+    return Solution(_scaled(line, top), used, following)
+
+
+def _scaled(line: Line, step: int) -> Variant:
+    return scale(line.baseline, step / STEPS, classes=line.classes, rules=line.rules)
+
+
+def _nothing_fits(line: Line, limits: Limits) -> ArchitectureError:
+    """Returns the refusal, which names the smallest network by each limit."""
+    lowest = _scaled(line, line.lowest())
+    smallest = []
+    for name, amount in limits.amounts(lowest.architecture, lowest.cost).items():
+        limit = Limits(**{name: amount})
+        found = _candidates(line, limit)
+        sizes = [(limit.amounts(p.architecture, p.cost)[name], p.high_phi) for p in found]
+        least, phi = min(sizes, key=lambda size: size[0])
+        smallest.append(f"phi {phi:g} with {in_words({name: least})}")
+    return ArchitectureError(
+        f"no network of '{line.baseline.name}' keeps to {in_words(limits.given)}; the smallest"
+        f" there is: {', '.join(smallest)}"
+    )
