@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edgescale.builder.assemble import assemble
+from edgescale.builder.budget import budget_line
 from edgescale.builder.class_folders import ClassFolders
 from edgescale.builder.find_recipe import find_recipe
 from edgescale.builder.lock import building
@@ -21,9 +22,10 @@ from edgescale.builder.plan import Plan, PlannedVariant, make_plan
 from edgescale.builder.pool import Pool
 from edgescale.builder.progress import BuildEvent, OnEvent, Steps
 from edgescale.builder.recipe import Recipe
-from edgescale.builder.recipe_file import parse_toml, recipe_from_table
+from edgescale.builder.recipe_file import recipe_from_table
 from edgescale.builder.results import BUILD_FOLDER, is_finished, remove_unfinished, stage_folder
 from edgescale.builder.tensorflow_setup import require_tensorflow
+from edgescale.builder.toml_file import parse_toml
 from edgescale.errors import BuildError, FamilyError
 from edgescale.family.manifest import Manifest
 from edgescale.family.store import MANIFEST_FILE, Family, load_family
@@ -38,6 +40,7 @@ def build_family(
     recipe: Path | str,
     out: Path | str,
     *,
+    data_folder: Path | None = None,
     jobs: int | None = None,
     on_event: OnEvent | None = None,
 ) -> Family:
@@ -48,6 +51,7 @@ def build_family(
     Args:
         recipe: a recipe file, a folder with one, or the name of a shipped recipe.
         out: the family's folder; made where it is not there.
+        data_folder: a folder of images in place of the recipe's data.
         jobs: variants built at a time; one per core where not given.
         on_event: told what happens, see ``BuildEvent``.
 
@@ -58,7 +62,9 @@ def build_family(
     """
     path, family = find_recipe(str(recipe)), Path(out)
     table = parse_toml(path)
-    plan = make_plan(recipe_from_table(table, path))
+    plan = make_plan(recipe_from_table(table, path, data_folder))
+    if line := budget_line(plan):
+        log.info("%s", line)
     for line in scaling_warnings([planned.variant for planned in plan.variants]):
         log.warning("%s", line)
     _refuse_other_content(family, plan.recipe.name)
@@ -67,11 +73,12 @@ def build_family(
         job = {
             "recipe": table,
             "recipe_path": str(path.absolute()),
+            "data_folder": None if data_folder is None else str(data_folder.absolute()),
             "digests": asdict(plan.digests),
             "labels": plan.labels,
             "family": str(family.resolve()),
         }
-        _run(family, plan, lock, job, jobs=jobs or _cores(), on_event=on_event or _logged)
+        _run(family, plan, lock, job, jobs=jobs or cores(), on_event=on_event or _logged)
         return assemble(family, plan)
 
 
@@ -193,7 +200,8 @@ def _is_built(family: Path, planned: PlannedVariant) -> bool:
     )
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Returns how many cores this process may use."""
     with suppress(AttributeError):  # not on every system
         return max(1, len(os.sched_getaffinity(0)))
     return os.cpu_count() or 1

@@ -17,6 +17,7 @@ from edgescale.errors import BuildError
 from edgescale.layer import Layer
 
 _BATCH_NORM_EPSILON = 1e-3  # as published
+_CEILINGS = {"relu": None, "relu6": 6.0}
 
 
 def training_model(
@@ -162,7 +163,12 @@ class _Walk:
         )(made(tensor))
         if layer.activation == "none":
             return tensor
-        ceiling = 6.0 if layer.activation == "relu6" else None
+        if layer.activation not in _CEILINGS:
+            raise BuildError(
+                f"layer '{layer.name}': the activation '{layer.activation}' is counted and planned,"
+                f" not built; use {' or '.join(_CEILINGS)}"
+            )
+        ceiling = _CEILINGS[layer.activation]
         return layers.ReLU(max_value=ceiling, name=f"{layer.name}_{layer.activation}")(tensor)
 
     def _dropped_branch(self, layer: Layer, branch: Any) -> Any:

@@ -20,6 +20,7 @@ from edgescale.builder.published_weights import PUBLISHED_CLASSES, SOURCES
 from edgescale.builder.recipe import Recipe
 from edgescale.errors import ArchitectureError, RecipeError
 from edgescale.family.manifest import Preparation
+from edgescale.scaling.solve import Solution, phi_from_times, solve
 from edgescale.scaling.variant import Variant, published, scale
 
 _LITE_CROP_MARGIN_PX = 32  # the published crop: size / (size + 32) of the shorter side
@@ -39,12 +40,13 @@ class Digests:
 
 @dataclass(frozen=True)
 class PlannedVariant:
-    """One variant to build: its stages in order, and the variant it starts from."""
+    """One variant to build: its stages in order, the variant it starts from, its file's limit."""
 
     variant: Variant
     preparation: Preparation
     keys: Mapping[str, str]  # stage: key, in the order of the work
     previous: str | None
+    max_file_bytes: int | None
 
     @property
     def name(self) -> str:
@@ -59,12 +61,16 @@ class PlannedVariant:
 
 @dataclass(frozen=True)
 class Plan:
-    """A family to build; variants from the least MACs to the most."""
+    """A family to build; variants from the least MACs to the most.
+
+    ``solution`` is the variant that the recipe's limits made, where it has any.
+    """
 
     recipe: Recipe
     labels: tuple[str, ...]
     digests: Digests
     variants: tuple[PlannedVariant, ...]
+    solution: Solution | None
 
     def variant(self, name: str) -> PlannedVariant:
         """Returns the planned variant of this name."""
@@ -87,13 +93,15 @@ def make_plan(recipe: Recipe, digests: Digests | None = None) -> Plan:
     if labels is None:
         raise RecipeError("the recipe names neither [data] nor [labels]")
     digests = digests or _digests(recipe, data, labels)
-    variants = sorted(_variants(recipe, len(labels)), key=lambda variant: variant.cost.macs)
+    made, solution = _variants(recipe, len(labels))
+    variants = sorted(made, key=lambda variant: variant.cost.macs)
     _refuse_doubles(variants)
     planned: list[PlannedVariant] = []
     for variant in variants:
         before = planned[-1] if planned and recipe.weights == "previous" else None
-        planned.append(_planned(recipe, variant, digests, before))
-    return Plan(recipe, labels, digests, tuple(planned))
+        limit = _file_limit(recipe, variant, solution)
+        planned.append(_planned(recipe, variant, digests, previous=before, limit=limit))
+    return Plan(recipe, labels, digests, tuple(planned), solution)
 
 
 def _digests(recipe: Recipe, data: Data | None, labels: tuple[str, ...]) -> Digests:
@@ -105,27 +113,47 @@ def _digests(recipe: Recipe, data: Data | None, labels: tuple[str, ...]) -> Dige
     return Digests(own, photos_digest() if photos else str(own), evaluation)
 
 
-def _variants(recipe: Recipe, classes: int) -> list[Variant]:
+def _variants(recipe: Recipe, classes: int) -> tuple[list[Variant], Solution | None]:
+    """Scales what was asked for; the limits' variant is one more unless it is among the others."""
+    asked, baseline, rules = recipe.variants, recipe.baseline, recipe.rules
+    solution = None
     try:
-        variants = [
-            scale(recipe.baseline, phi, classes=classes, rules=recipe.rules) for phi in recipe.phis
-        ]
-        variants += [published(recipe.baseline, name, classes=classes) for name in recipe.names]
+        phis = (*asked.phis, *map(phi_from_times, asked.times))
+        variants = [scale(baseline, phi, classes=classes, rules=rules) for phi in phis]
+        variants += [published(baseline, name, classes=classes) for name in asked.names]
+        if asked.limits is not None:
+            solution = solve(baseline, asked.limits, classes=classes, rules=rules)
     except ArchitectureError as problem:
         raise RecipeError(f"recipe '{recipe.name}', variants: {problem}") from problem
+    known = {variant.architecture.digest for variant in variants}
+    if solution is not None and solution.variant.architecture.digest not in known:
+        variants.append(solution.variant)
     if recipe.weights == "published":
-        if recipe.data is None and classes != PUBLISHED_CLASSES:
+        _check_published(recipe, classes)
+    return variants, solution
+
+
+def _check_published(recipe: Recipe, classes: int) -> None:
+    if recipe.data is None and classes != PUBLISHED_CLASSES:
+        raise RecipeError(
+            f"recipe '{recipe.name}': published weights know {PUBLISHED_CLASSES} classes, but"
+            f" [labels] names {classes}; name them all, or give [data] to train on"
+        )
+    for name in recipe.variants.names:
+        if name not in SOURCES:
             raise RecipeError(
-                f"recipe '{recipe.name}': published weights know {PUBLISHED_CLASSES} classes, but"
-                f" [labels] names {classes}; name them all, or give [data] to train on"
+                f"recipe '{recipe.name}': no package carries weights for"
+                f" '{name}'; there are {', '.join(SOURCES)}"
             )
-        for name in recipe.names:
-            if name not in SOURCES:
-                raise RecipeError(
-                    f"recipe '{recipe.name}': no package carries weights for"
-                    f" '{name}'; there are {', '.join(SOURCES)}"
-                )
-    return variants
+
+
+def _file_limit(recipe: Recipe, variant: Variant, solution: Solution | None) -> int | None:
+    """Returns the limit of a variant's file, which only the solved one has."""
+    limits = recipe.variants.limits
+    if limits is None or solution is None:
+        return None
+    solved = variant.architecture.digest == solution.variant.architecture.digest
+    return limits.file_bytes if solved else None
 
 
 def _refuse_doubles(variants: list[Variant]) -> None:
@@ -139,15 +167,24 @@ def _refuse_doubles(variants: list[Variant]) -> None:
 
 
 def _planned(
-    recipe: Recipe, variant: Variant, digests: Digests, previous: PlannedVariant | None
+    recipe: Recipe,
+    variant: Variant,
+    digests: Digests,
+    *,
+    previous: PlannedVariant | None,
+    limit: int | None,
 ) -> PlannedVariant:
-    preparation = _preparation(recipe, variant)
+    preparation = preparation_of(recipe, variant.resolution)
+    parts = _parts(recipe, variant, digests, preparation, previous)
+    if limit is not None:
+        parts["quantise"].append(limit)  # the stage refuses a larger file
     keys: dict[str, str] = {}
     last = ""
-    for stage, part in _parts(recipe, variant, digests, preparation, previous).items():
+    for stage, part in parts.items():
         last = stage_key(stage, part, last)
         keys[stage] = last
-    return PlannedVariant(variant, preparation, keys, None if previous is None else previous.name)
+    before = None if previous is None else previous.name
+    return PlannedVariant(variant, preparation, keys, before, limit)
 
 
 def stage_key(stage: str, part: object, before: str) -> str:
@@ -174,6 +211,8 @@ def _parts(
             "previous": None if previous is None else previous.keys[previous.weights_stage],
         },
     }
+    if recipe.weights_file is not None:  # a key of its own: others' keys stay what they were
+        parts["weights"]["file"] = recipe.weights_file.sha256
     if recipe.training is not None:
         parts["train"] = [asdict(recipe.training), digests.data, prepared]
     parts["quantise"] = [asdict(recipe.quantisation), digests.calibration, prepared]
@@ -182,8 +221,8 @@ def _parts(
     return parts
 
 
-def _preparation(recipe: Recipe, variant: Variant) -> Preparation:
-    size = variant.resolution
+def preparation_of(recipe: Recipe, size: int) -> Preparation:
+    """Returns how pictures are prepared for a network of this input size in pixels."""
     crop = size / (size + _LITE_CROP_MARGIN_PX)
     return Preparation(
         height=size,

@@ -46,28 +46,43 @@ def quantise(
     pictures = representative_pictures(recipe, data)
     # Read before the converter runs: it would bury what is wrong with a picture.
     inputs = list(representative_dataset(pictures, Preparer(preparation)))
-    write_bytes(path, _converted(model, inputs))
+    write_bytes(path, converted(model, inputs))
     written = read_model_file(path)
     check_quantised(written, resolution=architecture.resolution, classes=architecture.classes)
     return written
 
 
-def _converted(model: Any, inputs: list[Any]) -> bytes:
+def converted(model: Any, inputs: list[Any] | None = None) -> bytes:
+    """Returns a Keras model as ``.tflite``: full int8, or float32 without pictures to calibrate.
+
+    Args:
+        model: what ``export_model`` made.
+        inputs: normalised pictures, float32 (1, H, W, 3), that hold both extremes.
+
+    Raises:
+        BuildError: the converter failed.
+    """
     tf, _ = import_tensorflow()
     with silenced(), _without_warnings():
         converter = tf.lite.TFLiteConverter.from_keras_model(model)
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: ([image] for image in inputs)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = tf.uint8
-        converter.inference_output_type = tf.uint8
-        # Dense weights with a scale per channel compute constants on runtimes before 2.11.
-        converter._experimental_disable_per_channel_quantization_for_dense_layers = True
+        if inputs is not None:
+            _set_int8(converter, inputs)
         try:
             content: bytes = converter.convert()
         except (RuntimeError, ValueError, tf.errors.OpError) as problem:
             raise BuildError(f"TensorFlow's converter failed ({problem})") from problem
     return content
+
+
+def _set_int8(converter: Any, inputs: list[Any]) -> None:
+    tf, _ = import_tensorflow()
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([image] for image in inputs)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.uint8
+    converter.inference_output_type = tf.uint8
+    # Dense weights with a scale per channel compute constants on runtimes before 2.11.
+    converter._experimental_disable_per_channel_quantization_for_dense_layers = True
 
 
 @contextlib.contextmanager

@@ -4,18 +4,48 @@
 goes into the manifest and their parts into the keys of the stages.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from edgescale.architecture.baseline import Baseline
 from edgescale.architecture.block import format_block
+from edgescale.scaling.solve import Limits
 from edgescale.scaling.variant import ScalingRules
 
 DATASETS = ("cluttered-digits",)
 CALIBRATIONS = ("training", "skimage-photos")
-WEIGHTS = ("scratch", "published", "previous")
+WEIGHTS = ("scratch", "published", "previous", "file")
 LABEL_SETS = ("imagenet",)
+LIMIT_KEYS = {
+    "max_bytes": "weight_bytes",
+    "max_file_bytes": "file_bytes",
+    "max_macs": "macs",
+    "max_parameters": "parameters",
+}  # a recipe's key: the field of Limits
+
+
+@dataclass(frozen=True)
+class VariantsRecipe:
+    """Which variants to build: every phi, every "N times larger" (phi = log2 N), published names.
+
+    ``limits`` ask for one more, the largest that keeps all of them.
+    """
+
+    phis: tuple[float, ...]
+    times: tuple[float, ...]
+    names: tuple[str, ...]
+    limits: Limits | None
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """Trained weights to start from."""
+
+    path: Path
+    as_written: str
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -73,19 +103,20 @@ class EvaluationRecipe:
 class Recipe:
     """Everything a family is made from.
 
-    ``labels`` are known here for a family without data; with data they come from it. Exactly one
-    of ``phis`` and ``names`` may be empty.
+    ``labels`` are known here for a family without data; with data they come from it.
+    ``provenance`` says where coefficients that came from a file were found.
     """
 
     name: str
     baseline: Baseline
     rules: ScalingRules
-    phis: tuple[float, ...]
-    names: tuple[str, ...]
+    provenance: Mapping[str, Any] | None
+    variants: VariantsRecipe
     data: DataRecipe | None
     labels: tuple[str, ...] | None
     labels_source: str | None
     weights: str
+    weights_file: WeightsFile | None
     training: TrainingRecipe | None
     quantisation: QuantisationRecipe
     evaluation: EvaluationRecipe | None
@@ -97,17 +128,21 @@ class Recipe:
         """
         return {
             "name": self.name,
-            "baseline": baseline_record(self.baseline),
+            "baseline": {
+                **baseline_record(self.baseline),
+                "trained": self.baseline.trained and asdict(self.baseline.trained),
+            },
             "scaling": {
                 **asdict(self.rules.coefficients),
                 "rounding": self.rules.rounding,
                 "resolution_step": self.rules.resolution_step,
                 "resolution_trim": self.rules.trim,
+                "provenance": self.provenance,
             },
-            "variants": {"phis": list(self.phis), "names": list(self.names)},
+            "variants": variants_record(self.variants),
             "data": None if self.data is None else data_record(self.data),
             "labels": self.labels_source,
-            "weights": {"from": self.weights},
+            "weights": {"from": self.weights, **_file_record(self.weights_file)},
             "training": None if self.training is None else asdict(self.training),
             "quantisation": asdict(self.quantisation),
             "evaluation": None
@@ -117,8 +152,24 @@ class Recipe:
 
 
 def baseline_record(baseline: Baseline) -> dict[str, Any]:
-    """Returns a baseline as plain values, its blocks as block strings."""
-    return {**asdict(baseline), "blocks": [format_block(block) for block in baseline.blocks]}
+    """Returns a baseline's network as plain values, its blocks as block strings."""
+    record = {**asdict(baseline), "blocks": [format_block(block) for block in baseline.blocks]}
+    del record["trained"]  # where it was proven is no part of the network
+    return record
+
+
+def variants_record(variants: VariantsRecipe) -> dict[str, Any]:
+    """Returns the variants asked for as plain values, under the recipe's keys."""
+    return {
+        "phis": list(variants.phis),
+        "times": list(variants.times),
+        "names": list(variants.names),
+        **{key: getattr(variants.limits, part, None) for key, part in LIMIT_KEYS.items()},
+    }
+
+
+def _file_record(file: WeightsFile | None) -> dict[str, str]:
+    return {} if file is None else {"file": file.as_written, "sha256": file.sha256}
 
 
 def data_record(data: DataRecipe) -> dict[str, Any]:

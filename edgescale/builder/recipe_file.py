@@ -3,101 +3,70 @@
 Paths in a recipe are relative to the file they stand in.
 """
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgescale.architecture.baseline import BASELINES, Baseline, find_baseline
-from edgescale.architecture.block import parse_block
-from edgescale.architecture.rounding import ROUNDINGS
+from edgescale.architecture.baseline import Baseline
+from edgescale.builder.baseline_file import baseline_from_table, read_baseline
 from edgescale.builder.recipe import (
     DATASETS,
     WEIGHTS,
     DataRecipe,
     EvaluationRecipe,
     Recipe,
+    WeightsFile,
 )
 from edgescale.builder.recipe_labels import read_labels
+from edgescale.builder.recipe_scaling import read_rules, read_variants
 from edgescale.builder.recipe_training import LARGEST_SEED, read_quantisation, read_training
-from edgescale.builder.tensorflow_setup import INSTALL_BUILD
+from edgescale.builder.toml_file import parse_toml
 from edgescale.errors import ArchitectureError, RecipeError
-from edgescale.family.fields import Fields, did_you_mean
+from edgescale.family.fields import Fields
 from edgescale.family.manifest import NAME
-from edgescale.scaling.coefficients import EQUATIONS, Coefficients
-from edgescale.scaling.variant import LARGEST_PHI, ScalingRules
-
-_LARGEST_RECIPE_BYTES = 2**20
-_SPELLED_OUT = ("stem_filters", "blocks", "head_filters", "resolution")
-_BASELINE_KEYS = ("name", *_SPELLED_OUT, "depth_divisor", "activation", "fix_stem_head")
+from edgescale.family.store import sha256_of
 
 
-def read_recipe(path: Path) -> Recipe:
+def read_recipe(path: Path, data_folder: Path | None = None) -> Recipe:
     """Reads a recipe file.
+
+    Args:
+        path: the file.
+        data_folder: a folder of images in place of the recipe's data, relative to the working
+            directory.
 
     Raises:
         RecipeError: unreadable, not TOML, or a recipe that cannot be built.
     """
-    return recipe_from_table(parse_toml(path), path)
+    return recipe_from_table(parse_toml(path), path, data_folder)
 
 
-def parse_toml(path: Path) -> dict[str, Any]:
-    """Parses a TOML file of bounded size.
-
-    Raises:
-        RecipeError: it cannot be read or is not TOML.
-    """
-    try:
-        if path.stat().st_size > _LARGEST_RECIPE_BYTES:
-            raise RecipeError(f"{path}: larger than 1 MiB, which no recipe is")
-        return _loads(path.read_text("utf-8"))
-    except OSError as problem:
-        raise RecipeError(
-            f"{path}: cannot be read ({problem.strerror}); give a recipe.toml"
-        ) from problem
-    except (ValueError, RecursionError) as problem:
-        raise RecipeError(f"{path}: not valid TOML ({problem})") from problem
-
-
-def _loads(text: str) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-
-        return tomllib.loads(text)
-    try:
-        import tomli
-    except ImportError as problem:
-        raise RecipeError(
-            "reading recipes on Python 3.10 needs tomli, which is not installed; install it with:"
-            f" {INSTALL_BUILD}"
-        ) from problem
-    table: dict[str, Any] = tomli.loads(text)
-    return table
-
-
-def recipe_from_table(table: Mapping[str, Any], path: Path) -> Recipe:
-    """Builds the recipe from parsed TOML; ``path`` is the file it was read from.
+def recipe_from_table(
+    table: Mapping[str, Any], path: Path, data_folder: Path | None = None
+) -> Recipe:
+    """Builds the recipe from parsed TOML; the other arguments are those of ``read_recipe``.
 
     Raises:
         RecipeError: an unknown, missing or malformed key, or parts that do not fit together.
     """
     fields = Fields(table, path.name, RecipeError)
     home = path.parent
-    data = _data(fields.optional_table("data"), home)
+    data = _data(fields.optional_table("data"), home, data_folder)
     labels, labels_source = read_labels(fields.optional_table("labels"), home)
-    phis, names = _variants(fields.table("variants"))
-    weights = _weights(fields.optional_table("weights"))
+    weights, weights_file = _weights(fields.optional_table("weights"), home)
     try:
+        rules, provenance = read_rules(fields.optional_table("scaling"), home)
         recipe = Recipe(
             name=_name(fields),
-            baseline=_baseline(fields.table("baseline")),
-            rules=_rules(fields.optional_table("scaling")),
-            phis=phis,
-            names=names,
+            baseline=_baseline(fields.table("baseline"), home),
+            rules=rules,
+            provenance=provenance,
+            variants=read_variants(fields.table("variants")),
             data=data,
             labels=labels,
             labels_source=labels_source,
             weights=weights,
+            weights_file=weights_file,
             training=read_training(fields.optional_table("training"), weights),
             quantisation=read_quantisation(
                 fields.optional_table("quantisation"), has_data=data is not None
@@ -118,79 +87,31 @@ def _name(fields: Fields) -> str:
     return name
 
 
-def _baseline(fields: Fields) -> Baseline:
-    name = fields.text("name", "custom", longest=100)
-    if name in BASELINES:
-        baseline = find_baseline(name)
-    elif not any(fields.has(key) for key in _SPELLED_OUT):
-        fields.refuse_unknown(_BASELINE_KEYS)
+def _baseline(fields: Fields, home: Path) -> Baseline:
+    written = fields.text("file", None, longest=1_000)
+    if written is None:
+        return baseline_from_table(fields)
+    if fields.names() != ["file"]:
         raise RecipeError(
-            f"{fields.where}.name: '{name}' is not known"
-            f"{did_you_mean(name, BASELINES)} (or spell the network out with"
-            f" {', '.join(_SPELLED_OUT)})"
+            f"{fields.where}: file = '{written}' is the whole baseline; give nothing beside it"
         )
-    else:
-        baseline = Baseline(
-            name=name,
-            stem_filters=fields.integer("stem_filters", low=1, high=100_000),
-            blocks=tuple(parse_block(text) for text in fields.texts("blocks", most=100)),
-            head_filters=fields.integer("head_filters", low=1, high=100_000),
-            depth_divisor=fields.integer("depth_divisor", 8, low=1, high=1_000),
-            resolution=fields.integer("resolution", low=1, high=4_096),
-            activation=fields.text("activation", "relu", choices=("relu", "relu6")),
-            fix_stem_head=fields.boolean("fix_stem_head", False),
-        )
-    fields.close()
-    return baseline
+    return read_baseline(home / written)
 
 
-def _rules(fields: Fields | None) -> ScalingRules:
+def _data(fields: Fields | None, home: Path, data_folder: Path | None) -> DataRecipe | None:
     if fields is None:
-        return ScalingRules()
-    rules = ScalingRules(
-        Coefficients.of(
-            fields.text("equation", "power", choices=EQUATIONS),
-            alpha=fields.number("alpha", None),
-            beta=fields.number("beta", None),
-            gamma=fields.number("gamma", None),
-        ),
-        rounding=fields.text("rounding", "nearest", choices=ROUNDINGS),
-        resolution_step=fields.integer("resolution_step", 8, low=1, high=512),
-        trim=fields.boolean("resolution_trim", True),
-    )
-    fields.close()
-    return rules
-
-
-def _variants(fields: Fields) -> tuple[tuple[float, ...], tuple[str, ...]]:
-    phis: tuple[float, ...] = fields.numbers("phis", (), most=100)
-    names: tuple[str, ...] = fields.texts("names", (), most=100, longest=100)
-    fields.close()
-    if not phis and not names:
-        raise RecipeError(
-            f"{fields.where}: no variants; give phis, e.g. phis = [-1, 0, 1], or"
-            ' names of published ones, e.g. names = ["lite0"]'
-        )
-    for phi in phis:
-        if abs(phi) > LARGEST_PHI:
-            raise RecipeError(
-                f"{fields.where}.phis: {phi:g} is not between {-LARGEST_PHI:g} and {LARGEST_PHI:g}"
-            )
-    every: Sequence[object] = (*phis, *names)
-    for value in every:
-        if every.count(value) > 1:
-            raise RecipeError(f"{fields.where}: {value} stands there twice")
-    return phis, names
-
-
-def _data(fields: Fields | None, home: Path) -> DataRecipe | None:
-    if fields is None:
-        return None
+        if data_folder is None:
+            return None
+        fields = Fields({}, "data", RecipeError)
     dataset = fields.text("dataset", None, choices=DATASETS)
     written = fields.text("folder", None, longest=1_000)
+    folder = None if written is None else home / written
+    if data_folder is not None:
+        # What the recipe wrote stays in the record: the images' digest says which they were.
+        dataset, folder, written = None, data_folder.absolute(), written or str(data_folder)
     recipe = DataRecipe(
         dataset=dataset,
-        folder=None if written is None else home / written,
+        folder=folder,
         folder_as_written=written,
         validation_fraction=fields.number("validation_fraction", 0.1, low=0, high=0.5),
         test_fraction=fields.number("test_fraction", 0.2, low=0.01, high=0.5),
@@ -198,7 +119,7 @@ def _data(fields: Fields | None, home: Path) -> DataRecipe | None:
         crop_fraction=fields.number("crop_fraction", 1.0, low=0.1, high=1),
     )
     fields.close()
-    if (dataset is None) == (written is None):
+    if (dataset is None) == (folder is None):
         raise RecipeError(
             f'{fields.where}: give either dataset = "cluttered-digits" or folder ='
             " a folder with a folder per class"
@@ -206,12 +127,24 @@ def _data(fields: Fields | None, home: Path) -> DataRecipe | None:
     return recipe
 
 
-def _weights(fields: Fields | None) -> str:
+def _weights(fields: Fields | None, home: Path) -> tuple[str, WeightsFile | None]:
     if fields is None:
-        return "scratch"
+        return "scratch", None
     source: str = fields.text("from", choices=WEIGHTS)
+    file = _weights_file(fields, home) if source == "file" else None
     fields.close()
-    return source
+    return source, file
+
+
+def _weights_file(fields: Fields, home: Path) -> WeightsFile:
+    written: str = fields.text("file", longest=1_000)
+    try:
+        return WeightsFile(home / written, written, sha256_of(home / written))
+    except (OSError, ValueError) as problem:
+        raise RecipeError(
+            f"{fields.where}.file: {home / written} cannot be read; give the weights.npz of a"
+            " trial or of a finished training"
+        ) from problem
 
 
 def _evaluation(fields: Fields | None, home: Path) -> EvaluationRecipe | None:
@@ -224,6 +157,11 @@ def _evaluation(fields: Fields | None, home: Path) -> EvaluationRecipe | None:
 
 def _check_together(recipe: Recipe, where: str) -> None:
     """Refuses parts that are right alone and wrong together."""
+    if recipe.baseline.plan_only is not None:
+        raise RecipeError(
+            f"{where}: the baseline '{recipe.baseline.name}' is counted and planned, not built:"
+            f" {recipe.baseline.plan_only}; build efficientnet-lite, which is made without them"
+        )
     if (recipe.data is None) == (recipe.labels is None):
         raise RecipeError(
             f"{where}: give [data], whose folders name the classes, or [labels] for a"
@@ -236,8 +174,9 @@ def _check_together(recipe: Recipe, where: str) -> None:
             f"{where}: weights from '{recipe.weights}' need [training]; only"
             " published ones are used as they are"
         )
+    asked = recipe.variants
     if recipe.weights == "published" and (
-        recipe.phis or recipe.baseline.name != "efficientnet-lite"
+        asked.phis or asked.times or asked.limits or recipe.baseline.name != "efficientnet-lite"
     ):
         raise RecipeError(
             f"{where}: published weights exist for the baseline 'efficientnet-lite'"

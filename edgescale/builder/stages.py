@@ -13,12 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgescale.architecture.network import Architecture
+from edgescale.builder.budget import checked_size
 from edgescale.builder.class_folders import evaluation_images
 from edgescale.builder.data import Data, LabelledImages, open_data
 from edgescale.builder.plan import Plan, PlannedVariant
 from edgescale.builder.published_weights import PUBLISHED_CLASSES, published_weights
+from edgescale.builder.recipe import WeightsFile
 from edgescale.builder.results import BUILD_FOLDER, stage_folder
 from edgescale.builder.weights import (
+    Weights,
     check_weights,
     fresh_weights,
     grown_weights,
@@ -97,7 +100,7 @@ def make_network(work: Work, folder: Path) -> str:
 
 
 def make_weights(work: Work, folder: Path) -> str:
-    """Writes the weights before training: fresh, published, or grown from the variant before."""
+    """Writes the weights before training: fresh, published, or grown from smaller ones."""
     recipe, architecture = work.plan.recipe, work.architecture
     seed = recipe.training.seed if recipe.training is not None else 0
     said = "from scratch"
@@ -105,6 +108,8 @@ def make_weights(work: Work, folder: Path) -> str:
         weights, said = _published(work, seed), "published"
     else:
         weights = fresh_weights(architecture, seed)
+    if recipe.weights_file is not None:
+        weights, said = _started_from(recipe.weights_file, weights)
     previous = work.planned.previous
     if previous is not None:
         stage = work.plan.variant(previous).weights_stage
@@ -113,6 +118,24 @@ def make_weights(work: Work, folder: Path) -> str:
     check_weights(weights, architecture)
     save_weights(folder / WEIGHTS_FILE, weights)
     return f"{said}, {count(sum(array.size for array in weights.values()))} numbers"
+
+
+def _started_from(file: WeightsFile, fresh: Weights) -> tuple[dict[str, NDArray[np.float32]], str]:
+    """Returns a file's weights as far as they fit; an equal network takes them whole.
+
+    Raises:
+        BuildError: nothing of it fits.
+    """
+    known = load_weights(file.path)
+    fitting = [name for name, array in fresh.items()
+               if name in known and known[name].shape == array.shape]  # fmt: skip
+    if not fitting:
+        raise BuildError(
+            f"{file.as_written}: no array of it fits this network; give weights that were trained"
+            " with the recipe's baseline"
+        )
+    how = "taken" if len(fitting) == len(fresh) else "grown"
+    return grown_weights(known, fresh), f"{how} from {file.as_written}"
 
 
 def _published(work: Work, seed: int) -> dict[str, NDArray[np.float32]]:
@@ -166,7 +189,7 @@ def quantise_network(work: Work, folder: Path) -> str:
         preparation=work.planned.preparation,
         path=path,
     )
-    return f"{path.stat().st_size / 1e6:.2f} MB int8"
+    return checked_size(work.plan, work.planned, path.stat().st_size)
 
 
 def evaluate_network(work: Work, folder: Path) -> str:

@@ -25,7 +25,7 @@ from edgescale.builder.network import (
 )
 from edgescale.builder.pixels import MEAN, STD
 from edgescale.builder.recipe import TrainingRecipe
-from edgescale.builder.score import top1
+from edgescale.builder.score import Top1, top1
 from edgescale.builder.tensorflow_setup import import_tensorflow
 from edgescale.builder.weights import Weights, check_weights
 from edgescale.errors import BuildError
@@ -36,15 +36,20 @@ log = logging.getLogger(__name__)
 _LARGEST_CACHE_BYTES = 2**30
 
 OnEpoch = Callable[[int, float], None]  # finished epochs, mean loss
+Watch = Callable[[int, float, float], bool]  # and validation accuracy; False: train no further
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The weights after the last epoch, and how training went."""
+    """The weights after the last epoch, and how training went.
+
+    ``validation_curve`` is the accuracy after each epoch, of a watched training only.
+    """
 
     weights: Weights
     losses: tuple[float, ...]
     validation_top1: float | None
+    validation_curve: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,22 +84,65 @@ def train(training: Training, *, checkpoint: Path, on_epoch: OnEpoch) -> Trained
     Raises:
         BuildError: the loss is no longer a number.
     """
-    architecture, recipe, data = training.architecture, training.recipe, training.data
+    model, loop = _prepared(training)
+    losses = loop.restore(checkpoint)[0]
+    for epoch in range(len(losses), training.recipe.epochs):
+        losses.append(loop.epoch(training.data.training(epoch), epoch))
+        save_checkpoint(checkpoint, losses, loop.variables)
+        on_epoch(epoch + 1, losses[-1])
+    weights = _weights(model, training.architecture)
+    seen = top1(model, training.data.validation(), training.preparation)
+    return Trained(weights, tuple(losses), seen)
+
+
+def train_watched(training: Training, *, checkpoint: Path, watch: Watch) -> Trained | None:
+    """Trains as ``train`` does, to the same bits, and validates after each epoch.
+
+    Args:
+        training: what to train.
+        checkpoint: file of the state after the last finished epoch, with the curve so far.
+        watch: told every epoch from the first, also those that the checkpoint brings; where it
+            returns False, training ends.
+
+    Returns:
+        The trained network; None where ``watch`` ended it.
+
+    Raises:
+        BuildError: no validation images, or the loss is no longer a number.
+    """
+    part = training.data.validation()
+    if not len(part.images):
+        raise BuildError("the data has no validation images; set data.validation_fraction")
+    model, loop = _prepared(training)
+    losses, curve = loop.restore(checkpoint, watched=True)
+    accuracy = Top1(model, part, training.preparation)
+    for epoch in range(training.recipe.epochs):
+        if epoch == len(losses):
+            losses.append(loop.epoch(training.data.training(epoch), epoch))
+            curve.append(accuracy.now())
+            save_checkpoint(checkpoint, losses, loop.variables, curve)
+        if not watch(epoch + 1, losses[epoch], curve[epoch]):
+            return None
+    weights = _weights(model, training.architecture)
+    return Trained(weights, tuple(losses), curve[-1], tuple(curve))
+
+
+def _prepared(training: Training) -> tuple[Any, "_Loop"]:
+    """Returns the model with its first weights, and the loop that trains it."""
+    architecture, recipe = training.architecture, training.recipe
     model = training_model(
         architecture, dropout=recipe.dropout, drop_connect=recipe.drop_connect,
         momentum=training.momentum, seed=recipe.seed,
     )  # fmt: skip
     check_parameters(model, architecture)
     set_weights(model, architecture, training.start)
-    loop = _Loop(model, recipe, training.preparation)
-    losses = loop.restore(checkpoint)
-    for epoch in range(len(losses), recipe.epochs):
-        losses.append(loop.epoch(data.training(epoch), epoch))
-        save_checkpoint(checkpoint, losses, loop.variables)
-        on_epoch(epoch + 1, losses[-1])
+    return model, _Loop(model, recipe, training.preparation)
+
+
+def _weights(model: Any, architecture: Architecture) -> Weights:
     weights = weights_of(model, architecture)
     check_weights(weights, architecture)
-    return Trained(weights, tuple(losses), top1(model, data.validation(), training.preparation))
+    return weights
 
 
 def learning_rate(recipe: TrainingRecipe, step: int, steps_per_epoch: int) -> float:
@@ -120,15 +168,18 @@ class _Loop:
         self.step = _compiled_step(model, self.optimiser)
         self.pictures = _Pictures(preparation)
 
-    def restore(self, path: Path) -> list[float]:
-        """Loads a checkpoint where there is one; returns the losses of its epochs."""
+    def restore(self, path: Path, *, watched: bool = False) -> tuple[list[float], list[float]]:
+        """Loads a checkpoint where there is one; returns losses and accuracies of its epochs.
+
+        A watched training starts anew where the accuracies are missing.
+        """
         state = load_checkpoint(path, self.variables)
-        if state is None:
-            return []
+        if state is None or (watched and len(state.curve) != len(state.losses)):
+            return [], []
         for variable, array in zip(self.variables, state.arrays, strict=True):
             variable.assign(array)
         log.debug("training goes on after epoch %d", len(state.losses))
-        return list(state.losses)
+        return list(state.losses), list(state.curve)
 
     def epoch(self, part: LabelledImages, epoch: int) -> float:
         """Trains on every full batch of one epoch, in new order; returns the mean loss."""

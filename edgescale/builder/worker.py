@@ -29,24 +29,24 @@ def main(settings: dict[str, Any]) -> None:
 
     Args:
         settings: ``job`` names a JSON file with ``recipe`` (its TOML table), ``recipe_path``,
-            ``digests``, ``labels``, ``family``, ``variant`` and its ``keys``;
+            ``data_folder``, ``digests``, ``labels``, ``family``, ``variant`` and its ``keys``;
             ``parent`` is the parent's process id.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
-    _end_with(settings["parent"])
-    with _events() as events:
+    end_with(settings["parent"])
+    with event_pipe() as events:
         try:
             _build(json.loads(Path(settings["job"]).read_text("utf-8")), events)
-            _tell(events, {"event": "done"})
+            tell(events, {"event": "done"})
         except EdgescaleError as problem:
-            _tell(events, {"event": "error", "message": str(problem)})
+            tell(events, {"event": "error", "message": str(problem)})
             sys.exit(1)
         except MemoryError:
-            _tell(events, {"event": "error", "message": "out of memory; build with --jobs 1"})
+            tell(events, {"event": "error", "message": "out of memory; build with --jobs 1"})
             sys.exit(1)
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """Makes Linux end this process with its parent, even inside C code that holds the GIL."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -54,38 +54,41 @@ def _end_with(parent: int) -> None:
         sys.exit(1)  # it ended before the line above
 
 
-def _events() -> TextIO:
+def event_pipe() -> TextIO:
     """Keeps the parent's pipe for events and lets stdout be the log from here on."""
     pipe = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
     return pipe
 
 
-def _tell(events: TextIO, record: Mapping[str, Any]) -> None:
+def tell(events: TextIO, record: Mapping[str, Any]) -> None:
+    """Sends one event to the parent."""
     events.write(json.dumps(record) + "\n")
 
 
 def _build(job: dict[str, Any], events: TextIO) -> None:
-    recipe = recipe_from_table(job["recipe"], Path(job["recipe_path"]))
+    folder = job["data_folder"]
+    recipe = recipe_from_table(job["recipe"], Path(job["recipe_path"]),
+                               None if folder is None else Path(folder))  # fmt: skip
     plan = make_plan(recipe, Digests(**job["digests"]))
     planned = plan.variant(job["variant"])
     if planned.keys != job["keys"] or list(plan.labels) != job["labels"]:
         raise BuildError("the data changed while it was built; build again")
 
     def on_epoch(done: int, loss: float) -> None:
-        _tell(events, {"event": "epoch", "done": done, "loss": loss})
+        tell(events, {"event": "epoch", "done": done, "loss": loss})
 
     work = Work(Path(job["family"]), plan, planned, on_epoch)
     for stage, key in planned.keys.items():
         folder = work.result(stage)
         if is_finished(folder, key):
-            _tell(events, {"event": "skipped", "stage": stage})
+            tell(events, {"event": "skipped", "stage": stage})
             continue
-        _tell(events, {"event": "started", "stage": stage})
+        tell(events, {"event": "started", "stage": stage})
         start = time.monotonic()
         with finishing(folder, key) as unfinished:
             said = STAGES[stage](work, unfinished)
         took_s = time.monotonic() - start
-        _tell(events, {"event": "finished", "stage": stage, "said": said, "took_s": took_s})
+        tell(events, {"event": "finished", "stage": stage, "said": said, "took_s": took_s})
         if stage == "train":
             work.remove_checkpoints()

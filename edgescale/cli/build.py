@@ -27,10 +27,14 @@ _SHORTEST_ITEM = 20
 @click.argument("recipe", metavar="RECIPE")
 @click.option("-o", "--out", "out", required=True, metavar="FAMILY",
               type=click.Path(path_type=Path), help="Folder of the family.")  # fmt: skip
+@click.option("--data", "data_folder", metavar="FOLDER", type=click.Path(path_type=Path),
+              help="Images to use in place of the recipe's data: a folder per class.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1, 1024), metavar="N",
               help="Variants built at a time.  [default: one per core]")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(recipe: str, out: Path, jobs: int | None, as_json: bool) -> None:
+def command(
+    recipe: str, out: Path, data_folder: Path | None, jobs: int | None, as_json: bool
+) -> None:
     """Build a family from a recipe.
 
     RECIPE is a recipe.toml, or the name of a shipped one (cluttered-digits, imagenet-lite). A
@@ -38,7 +42,7 @@ def command(recipe: str, out: Path, jobs: int | None, as_json: bool) -> None:
     pip install 'edgescale[build]'.
     """
     with terminable(), build_progress() as on_event:
-        family = build_family(recipe, out, jobs=jobs, on_event=on_event)
+        family = build_family(recipe, out, data_folder=data_folder, jobs=jobs, on_event=on_event)
     if as_json:
         show.json_object(_summary(family))
         return

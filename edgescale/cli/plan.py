@@ -1,85 +1,148 @@
-"""``edgescale plan``: what scaling gives for a list of phi, without training or TensorFlow."""
+"""``edgescale plan``: what scaling gives for phis or a budget, without training or TensorFlow."""
 
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import click
 
-from edgescale.architecture.baseline import BASELINES, find_baseline
-from edgescale.architecture.rounding import ROUNDINGS
+from edgescale.architecture.baseline import Baseline
 from edgescale.cli import show
+from edgescale.cli.scaling_options import baseline_of, limit_options, rules_of, scaling_options
 from edgescale.errors import ArchitectureError
-from edgescale.scaling.coefficients import DEFAULTS, EQUATIONS, Coefficients
+from edgescale.scaling.solve import Limits, Solution, in_words, phi_from_times, solve
 from edgescale.scaling.variant import ScalingRules, Variant, published, scale
-from edgescale.units import count, mib, millions
+from edgescale.units import count, mib, millions, percent
 
 _DEFAULT_PHIS = "-2,-1,0,1,2,3"
-
-
-def _defaults(index: int) -> str:
-    power, linear = (DEFAULTS[equation][index] for equation in EQUATIONS)
-    return f"{power:g}; linear: {linear:g}"
+_OPERATIONS_PER_MAC = 2
 
 
 @click.command("plan")
-@click.option("--baseline", "baseline_name", default="efficientnet-edgetpu", show_default=True,
-              type=click.Choice(sorted(BASELINES)), help="Network to scale.")  # fmt: skip
 @click.option("--phi", "phis", metavar="LIST", help="Phis, e.g. --phi=-2,-1,0,0.5,1,2.")
-@click.option("--variants", "names", metavar="LIST", help="Published names, e.g. s,m,l or lite0.")
+@click.option("--times", metavar="LIST",
+              help="In place of --phi: N times larger, e.g. 4,32; phi is log2 N.")  # fmt: skip
+@click.option("--variants", "names", metavar="LIST",
+              help="Published names, e.g. s,m,l or lite0 or b0.")  # fmt: skip
 @click.option("--classes", default=1000, show_default=True, type=click.IntRange(2, 100_000))
-@click.option("--alpha", type=float, show_default=_defaults(0), help="Depth coefficient.")
-@click.option("--beta", type=float, show_default=_defaults(1), help="Width coefficient.")
-@click.option("--gamma", type=float, show_default=_defaults(2), help="Resolution coefficient.")
-@click.option("--equation", default="power", show_default=True, type=click.Choice(EQUATIONS),
-              help="power: alpha^phi (Eq. 3); linear: 1 + alpha*phi (Eq. 4).")  # fmt: skip
-@click.option("--rounding", default="nearest", show_default=True, type=click.Choice(ROUNDINGS))
-@click.option("--resolution-step", default=8, show_default=True, type=click.IntRange(1, 512),
-              help="Grid of input sizes in pixels.")  # fmt: skip
-@click.option("--trim/--no-trim", default=True, show_default=True,
-              help="Move the resolution to the promised MACs.")  # fmt: skip
+@limit_options
+@scaling_options
+@click.option("--architecture", "architecture_file", type=click.Path(path_type=Path),
+              metavar="FILE", help="Write the one variant planned as JSON: layers, connections,"
+              " operations, shapes.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(
-    baseline_name: str,
-    phis: str | None,
-    names: str | None,
-    classes: int,
-    as_json: bool,
-    **rules: Any,
-) -> None:
-    """Show what scaling gives: size and cost of each phi, without training."""
-    baseline = find_baseline(baseline_name)
-    if phis is None and names is None:
-        phis = _DEFAULT_PHIS
-    scaling = _rules(**rules)
-    variants = [
-        scale(baseline, phi, classes=classes, rules=scaling) for phi in _numbers(phis or "")
-    ]
-    variants += [published(baseline, name, classes=classes) for name in _words(names or "")]
-    if not variants:
-        raise click.UsageError("--phi and --variants name nothing; give e.g. --phi=-1,0,1")
+def command(architecture_file: Path | None, as_json: bool, **flags: Any) -> None:
+    """Show what scaling gives: size and cost of each phi, without training.
+
+    With a limit (--max-...) phi is solved: the largest, in steps of 0.001, whose network keeps it.
+    """
+    asked = _asked(**flags)
+    baseline, classes, rules = asked.baseline, asked.classes, asked.rules
+    variants = [scale(baseline, phi, classes=classes, rules=rules) for phi in asked.phis]
+    variants += [published(baseline, name, classes=classes) for name in asked.names]
+    solution = None
+    if asked.limits.given:
+        solution = solve(baseline, asked.limits, classes=classes, rules=rules)
+        variants.append(solution.variant)
+    if architecture_file is not None:
+        _write_architecture(architecture_file, variants)
     if as_json:
-        show.json_object({"baseline": baseline.name, "classes": classes,
-                          "variants": [_record(variant) for variant in variants]})  # fmt: skip
-    else:
-        click.echo(show.table(_HEADINGS, [_row(variant) for variant in variants]))
+        show.json_object(
+            {
+                "baseline": baseline.name,
+                "classes": classes,
+                "operations_per_mac": _OPERATIONS_PER_MAC,
+                "variants": [_record(variant) for variant in variants],
+                "solution": solution and _solution_record(asked.limits, solution),
+            }
+        )
+        return
+    click.echo(show.table(_HEADINGS, [_row(variant) for variant in variants]))
+    click.echo(f"1 MAC = {_OPERATIONS_PER_MAC} operations")
+    if solution is not None:
+        click.echo(_sentence(asked.limits, solution))
 
 
-def _rules(
-    *, alpha: float | None, beta: float | None, gamma: float | None, equation: str, **grid: Any
-) -> ScalingRules:
-    return ScalingRules(Coefficients.of(equation, alpha=alpha, beta=beta, gamma=gamma), **grid)
+@dataclass(frozen=True)
+class _Asked:
+    baseline: Baseline
+    rules: ScalingRules
+    classes: int
+    phis: tuple[float, ...]
+    names: tuple[str, ...]
+    limits: Limits
 
 
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
+def _asked(
+    *, phis: str | None, times: str | None, names: str | None, classes: int, **flags: Any
+) -> _Asked:
+    limits = Limits(**{field.name: flags.pop(field.name) for field in fields(Limits)})
+    if phis is not None and times is not None:
+        raise click.UsageError("--phi and --times both name phis; give one of them")
+    if phis is times is names is None and not limits.given:
+        phis = _DEFAULT_PHIS
+    numbers = _numbers(phis or "", "--phi")
+    numbers += tuple(phi_from_times(times) for times in _numbers(times or "", "--times"))
+    words = _words(names or "")
+    if not (numbers or words or limits.given):
+        raise click.UsageError("--phi, --times and --variants name nothing; give e.g. --phi=-1,0,1")
+    fixed = flags.pop("fix_stem_head")
+    if fixed and words:
+        raise click.UsageError("--variants are as published; leave --fix-stem-head out")
+    baseline = baseline_of(flags.pop("baseline_name"), fix_stem_head=fixed)
+    return _Asked(baseline, rules_of(**flags), classes, numbers, words, limits)
 
 
-def _numbers(text: str) -> list[float]:
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _numbers(text: str, flag: str) -> tuple[float, ...]:
     try:
-        return [float(word) for word in _words(text)]
+        return tuple(float(word) for word in _words(text))
     except ValueError as problem:
         raise ArchitectureError(
-            f"--phi '{text}' is not a list of numbers; write it like --phi=-1,0,0.5,1"
+            f"{flag} '{text}' is not a list of numbers; write it like {flag}=0.5,1,2"
         ) from problem
+
+
+def _write_architecture(path: Path, variants: list[Variant]) -> None:
+    from edgescale.family.store import write_json
+
+    if len(variants) != 1:
+        raise click.UsageError(
+            f"--architecture writes one network, and {len(variants)} are planned; name one phi,"
+            " one variant or a limit"
+        )
+    write_json(path, variants[0].architecture.to_dict())
+
+
+def _sentence(limits: Limits, solution: Solution) -> str:
+    """Says how much of the budget is used and what the next plateau costs."""
+    used = " and ".join(
+        f"{percent(solution.used[name])} of {in_words({name: limit})}"
+        for name, limit in limits.given.items()
+    )
+    after = solution.next
+    if after is None:
+        return f"phi {solution.variant.phi:g} uses {used}; there is no larger network"
+    needed = in_words(limits.amounts(after.architecture, after.cost))
+    return (
+        f"phi {solution.variant.phi:g} uses {used}; the next plateau, phi {after.phi:g}, needs"
+        f" {needed}"
+    )
+
+
+def _solution_record(limits: Limits, solution: Solution) -> dict[str, Any]:
+    variant, after = solution.variant, solution.next
+    return {
+        "phi": variant.phi,
+        "limits": limits.given,
+        "needs": limits.amounts(variant.architecture, variant.cost),
+        "used": dict(solution.used),
+        "next": after
+        and {"phi": after.phi, "needs": limits.amounts(after.architecture, after.cost)},
+    }
 
 
 _HEADINGS = ("variant", "depth", "width", "px", "parameters", "MACs", "x baseline", "asked",
@@ -109,6 +172,7 @@ def _record(variant: Variant) -> dict[str, Any]:
         "width_coefficient": variant.width_coefficient,
         "resolution": variant.resolution,
         "parameters": variant.cost.parameters,
+        "total_parameters": variant.cost.total_parameters,
         "macs": variant.cost.macs,
         "macs_ratio": variant.macs_ratio,
         "asked_macs_ratio": variant.asked_macs_ratio,

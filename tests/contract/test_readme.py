@@ -2,12 +2,16 @@
 
 import re
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edgescale.architecture.block import format_block
+from edgescale.builder.baseline_file import baseline_from_table
 from edgescale.builder.recipe_file import recipe_from_table
+from edgescale.errors import RecipeError
 from edgescale.family.fields import Fields
 
 if sys.version_info >= (3, 11):
@@ -34,6 +38,17 @@ def test_the_recipe_can_be_read_and_shows_the_defaults() -> None:
     """
     defaults = recipe_from_table(toml.loads(needed), Path("recipe.toml")).resolved()
     assert shown == defaults
+
+
+def test_the_stages_can_be_read() -> None:
+    (text,) = re.findall(r"\n\n((?:    .*\n|\n)*    \[\[stages\]\]\n(?:    .*\n|\n)*)", README)
+    frame = "stem_filters = 8\nhead_filters = 16\nresolution = 32\n"
+    table = toml.loads(frame + textwrap.dedent(text))
+    baseline = baseline_from_table(Fields(table, "net.toml", RecipeError))
+    assert [format_block(block) for block in baseline.blocks] == [
+        "r1_k3_s11_e4_i8_o16_c1",
+        "r2_k3_s22_e4_i16_o24",
+    ]
 
 
 def test_every_key_of_a_recipe_is_in_the_readme(monkeypatch: pytest.MonkeyPatch) -> None:

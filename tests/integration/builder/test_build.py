@@ -112,6 +112,20 @@ def assert_only_named_files(family: Path) -> None:
     assert len(named) == 6  # model, architecture and evaluation of two variants
 
 
+def test_a_flag_names_other_data_and_a_limit_makes_the_variant(
+    recipe: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "recipe.toml"  # no images beside it
+    own.write_text(RECIPE.replace("phis = [0, 2]", "max_file_bytes = 30_000"))
+    done = build(own, tmp_path / "family", "--data", str(recipe.parent / "images"))
+    assert done.returncode == 0, done.stderr
+    assert "is the largest within the limits and uses" in done.stderr
+    assert "% of max_file_bytes" in done.stderr
+    (variant,) = load_family(tmp_path / "family").manifest.variants
+    assert variant.model.size_bytes <= 30_000
+    assert str(recipe.parent) not in (tmp_path / "family" / "manifest.json").read_text()
+
+
 def test_the_family_is_whole_and_says_what_was_built(built: Path) -> None:
     manifest = load_family(built).manifest
     assert manifest.labels == ("blue", "green", "red")

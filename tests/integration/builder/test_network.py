@@ -47,6 +47,12 @@ def test_a_model_of_another_network_is_refused() -> None:
         check_parameters(export_model(tiny(3)), tiny(4))
 
 
+def test_a_network_that_is_only_planned_is_refused() -> None:
+    architecture = published(find_baseline("efficientnet-b"), "b0").architecture
+    with pytest.raises(BuildError, match="the activation 'swish' is counted and planned"):
+        export_model(architecture)
+
+
 def test_weights_go_in_and_come_out() -> None:
     weights = fresh_weights(tiny(), seed=1)
     model = training_model(tiny(), dropout=0.2, drop_connect=0.2, momentum=0.9, seed=1)

