@@ -10,6 +10,7 @@ libraries become one of these in the one file that touches the library.
         DataError                  images or labels that cannot be used
         WeightsError               published weights missing or not as expected
         BuildLocked                another build works on this family
+      SearchError                  a search that cannot be run, resumed or judged
       FamilyError
         ManifestError              unreadable, wrong schema, a path that leaves the family
         ArtifactError              a file missing, of the wrong size or the wrong sha256
@@ -59,6 +60,10 @@ class WeightsError(BuildError):
 
 class BuildLocked(BuildError):
     """Another build works on the same family."""
+
+
+class SearchError(EdgescaleError):
+    """A search of coefficients that cannot be run, resumed or judged."""
 
 
 class FamilyError(EdgescaleError):

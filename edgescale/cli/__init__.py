@@ -20,6 +20,7 @@ from edgescale.errors import EdgescaleError
 # verb: (module, what it does). The help text is here so that `--help` imports no verb.
 VERBS = {
     "plan": ("edgescale.cli.plan", "Show what scaling gives: a phi ladder without training."),
+    "search": ("edgescale.cli.search", "Search alpha, beta, gamma on your own task."),
     "build": ("edgescale.cli.build", "Build a family from a recipe."),
     "import": ("edgescale.cli.import_models", "Make a family of existing .tflite models."),
     "inspect": ("edgescale.cli.inspect", "Show what a family or a .tflite file holds."),

@@ -1,0 +1,1 @@
+"""The search of alpha, beta, gamma: candidates of equal cost, trained, scored, judged honestly."""
