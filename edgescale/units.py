@@ -10,7 +10,7 @@ _COUNTS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
 
 def parse_bytes(text: str) -> int:
-    """Reads a size such as ``4000000``, ``4MB`` or ``3.8 MiB``, in whole bytes.
+    """Reads a size such as ``4000000``, ``4e6``, ``4MB`` or ``3.8 MiB``, in whole bytes.
 
     Raises:
         ValueError: it is none, or not above zero; the message says what one looks like.
@@ -19,7 +19,7 @@ def parse_bytes(text: str) -> int:
 
 
 def parse_count(text: str) -> int:
-    """Reads a count such as ``5000000``, ``600M`` or ``4G``.
+    """Reads a count such as ``5000000``, ``5e6``, ``600M`` or ``4G``.
 
     Raises:
         ValueError: it is none, or not above zero; the message says what one looks like.
@@ -28,7 +28,8 @@ def parse_count(text: str) -> int:
 
 
 def _parsed(text: str, units: dict[str, int], like: str) -> int:
-    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([A-Za-z]*)", text.strip())
+    number_and_unit = r"([0-9]{1,15}(?:\.[0-9]{1,9})?(?:[eE]\+?[0-9]{1,2})?) ?([A-Za-z]*)"
+    match = re.fullmatch(number_and_unit, text.strip())
     if match and match[2].lower() in units:
         number = int(Fraction(match[1]) * units[match[2].lower()])
         if number:
@@ -62,6 +63,17 @@ def millions(number: float) -> str:
 def percent(fraction: float) -> str:
     """Formats a fraction as a percentage with one decimal, e.g. ``88.5 %``."""
     return f"{100 * fraction:.1f} %"
+
+
+def share(part: int, whole: int) -> str:
+    """Formats a part of a limit as a percentage, with the digits that tell it from the limit.
+
+    ``94.5 %``, ``99.998 %``: it is ``100.0 %`` for exactly the limit only.
+    """
+    digits = 1
+    while part != whole and digits < 15 and float(f"{100 * part / whole:.{digits}f}") == 100:
+        digits += 1
+    return f"{100 * part / whole:.{digits}f} %"
 
 
 def milliseconds(value_ms: float) -> str:

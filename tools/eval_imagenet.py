@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgescale.architecture.network import architecture_from_dict
+from edgescale.architecture.record import architecture_from_dict
 from edgescale.builder.build import build_family
 from edgescale.builder.class_folders import evaluation_images
 from edgescale.builder.data import LabelledImages

@@ -225,7 +225,8 @@ def find_published(baseline: Baseline, name: str) -> Published:
     Raises:
         ArchitectureError: there is none; the message lists those there are.
     """
-    members = PUBLISHED.get(baseline.name, {})
+    known_by_name = BASELINES.get(baseline.name) == baseline  # a file may carry the name too
+    members = PUBLISHED[baseline.name] if known_by_name else {}
     if name not in members:
         known = ", ".join(members) or "none"
         raise ArchitectureError(

@@ -79,12 +79,12 @@ def bounded_cost(architecture: Architecture) -> Cost:
     if cost.parameters > LARGEST_PARAMETERS:
         raise TooLarge(
             f"{cost.parameters:,} parameters are more than {LARGEST_PARAMETERS:,};"
-            " use fewer filters or a smaller phi"
+            " use fewer filters"
         )
     if cost.peak_activation_bytes > LARGEST_ACTIVATION_BYTES:
         raise TooLarge(
             f"{cost.peak_activation_bytes / 2**30:,.1f} GiB of activations are more than"
-            f" {LARGEST_ACTIVATION_BYTES // 2**30} GiB; use a smaller resolution or a smaller phi"
+            f" {LARGEST_ACTIVATION_BYTES // 2**30} GiB; use a smaller resolution"
         )
     return cost
 

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 
 from edgescale.architecture.baseline import Baseline
-from edgescale.architecture.block import BlockArgs, format_block, parse_block
+from edgescale.architecture.block import BlockArgs, format_block
 from edgescale.architecture.rounding import round_filters, round_repeats
 from edgescale.errors import ArchitectureError
 from edgescale.layer import Layer, Shape
@@ -22,10 +22,11 @@ INPUT = "input"  # the name under which layers read the image
 STEM_KERNEL = 3
 STEM_STRIDE = 2
 LARGEST_LAYERS = 5_000
+SCHEMA_VERSION = 1  # of architecture.json
 
 
 class TooLarge(ArchitectureError):
-    """A network beyond anything that could be trained or run here; says which size is."""
+    """A network beyond anything that could be trained or run here; says what would make it less."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Architecture:
     layers: tuple[Layer, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the content of ``architecture.json``."""
+        """Returns the network as plain values; what the digest is of."""
         return {
             "resolution": self.resolution,
             "classes": self.classes,
@@ -55,39 +56,15 @@ class Architecture:
             "layers": [asdict(layer) for layer in self.layers],
         }
 
+    def to_record(self) -> dict[str, Any]:
+        """Returns the content of ``architecture.json``."""
+        return {"schema_version": SCHEMA_VERSION, "digest": self.digest, **self.to_dict()}
+
     @cached_property
     def digest(self) -> str:
         """Sha256 in hex of the canonical JSON: equal for equal networks, in every process."""
         text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
-
-
-def architecture_from_dict(record: object, where: str = "architecture.json") -> Architecture:
-    """Reads what ``Architecture.to_dict`` wrote.
-
-    Raises:
-        ArchitectureError: it is not such a record.
-    """
-    try:
-        return _from_record(record)
-    except (KeyError, TypeError, ValueError, AttributeError) as problem:
-        raise ArchitectureError(f"{where}: not the record of a network ({problem!r})") from problem
-
-
-def _from_record(record: Any) -> Architecture:
-    layers = (
-        {**layer, **{key: tuple(layer[key]) for key in ("inputs", "input_shape", "output_shape")}}
-        for layer in record["layers"]
-    )
-    return Architecture(
-        resolution=int(record["resolution"]),
-        classes=int(record["classes"]),
-        activation=str(record["activation"]),
-        stem_filters=int(record["stem_filters"]),
-        blocks=tuple(parse_block(text) for text in record["blocks"]),
-        head_filters=int(record["head_filters"]),
-        layers=tuple(Layer(**layer) for layer in layers),
-    )
 
 
 def build_architecture(
@@ -110,7 +87,8 @@ def build_architecture(
         rounding: ``nearest`` or ``reference``, see ``rounding``.
 
     Raises:
-        ArchitectureError: a stage would vanish, or there are too many layers.
+        ArchitectureError: a stage would vanish.
+        TooLarge: there are too many layers.
     """
     return laid_out(
         scaled_stages(
@@ -160,7 +138,7 @@ def laid_out(stages: Architecture) -> Architecture:
     if len(layers) > LARGEST_LAYERS:
         raise TooLarge(
             f"{sum(block.num_repeat for block in stages.blocks):,} blocks make more than"
-            f" {LARGEST_LAYERS:,} layers; use fewer repeats or a smaller phi"
+            f" {LARGEST_LAYERS:,} layers; use fewer repeats"
         )
     return replace(stages, layers=layers)
 

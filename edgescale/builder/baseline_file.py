@@ -29,12 +29,17 @@ _MOST = 100_000
 
 
 def read_baseline(path: Path) -> Baseline:
-    """Reads a baseline from a TOML file; without a name of its own it has the file's.
+    """Reads a baseline from a TOML file; one spelled out without a name has the file's.
 
     Raises:
         RecipeError: unreadable, not TOML, or no baseline.
     """
     fields = Fields(parse_toml(path), path.name, RecipeError)
+    if fields.has("baseline"):
+        raise RecipeError(
+            f"{path.name}: 'baseline' is a table of a recipe; in a file of its own a baseline's"
+            " keys stand without [baseline]"
+        )
     try:
         return baseline_from_table(fields, default_name=path.stem[:100])
     except ArchitectureError as problem:
@@ -48,19 +53,21 @@ def baseline_from_table(fields: Fields, *, default_name: str = "custom") -> Base
         RecipeError: an unknown, missing or malformed key, or a stage whose blocks differ.
         ArchitectureError: stages that make no network.
     """
-    name = fields.text("name", default_name, longest=100)
+    name = fields.text("name", None, longest=100)
+    fields.refuse_unknown(_KEYS)
     if name in BASELINES:
+        beside = [key for key in fields.names() if key != "name"]
+        if beside:
+            raise RecipeError(
+                f"{fields.where}: '{name}' is the name of a known network, which takes no"
+                f" '{beside[0]}'; give the name alone, or another name to a network of your own"
+            )
         baseline = find_baseline(name)
     elif not any(fields.has(key) for key in ("stages", *_SPELLED_OUT)):
-        fields.refuse_unknown(_KEYS)
-        raise RecipeError(
-            f"{fields.where}.name: '{name}' is not known"
-            f"{did_you_mean(name, BASELINES)} (or spell the network out with"
-            f" {', '.join(_SPELLED_OUT)})"
-        )
+        raise RecipeError(_nothing_to_scale(fields.where, name))
     else:
         baseline = Baseline(
-            name=name,
+            name=name or default_name,
             stem_filters=fields.integer("stem_filters", low=1, high=_MOST),
             blocks=_stages(fields),
             head_filters=fields.integer("head_filters", low=1, high=_MOST),
@@ -72,6 +79,13 @@ def baseline_from_table(fields: Fields, *, default_name: str = "custom") -> Base
         )
     fields.close()
     return baseline
+
+
+def _nothing_to_scale(where: str, name: str | None) -> str:
+    spelled_out = f"spell the network out with {', '.join(_SPELLED_OUT)}"
+    if name is None:
+        return f"{where}: no network; give name = one of {', '.join(BASELINES)}, or {spelled_out}"
+    return f"{where}.name: '{name}' is not known{did_you_mean(name, BASELINES)} (or {spelled_out})"
 
 
 def _stages(fields: Fields) -> tuple[BlockArgs, ...]:

@@ -13,17 +13,20 @@ from edgescale.errors import ArchitectureError, RecipeError
 from edgescale.family.fields import Fields
 from edgescale.family.store import read_json, write_json
 from edgescale.scaling.coefficients import EQUATIONS, Coefficients
+from edgescale.scaling.variant import LARGEST_PHI, SearchedNetwork
 
 SCHEMA_VERSION = 1
+_LARGEST_SIDE = 10_000  # pixels
 LARGEST_PROVENANCE_BYTES = 64 * 2**10  # it is copied into every manifest
 
 
 @dataclass(frozen=True)
 class StoredCoefficients:
-    """Coefficients and where they come from, as JSON values."""
+    """Coefficients, where they come from as JSON values, and the network a search trained."""
 
     coefficients: Coefficients
     provenance: Mapping[str, Any]
+    searched: SearchedNetwork | None = None
 
 
 def write_coefficients(path: Path, stored: StoredCoefficients) -> None:
@@ -37,6 +40,7 @@ def write_coefficients(path: Path, stored: StoredCoefficients) -> None:
         {
             "schema_version": SCHEMA_VERSION,
             **asdict(stored.coefficients),
+            **({} if stored.searched is None else {"searched": asdict(stored.searched)}),
             "provenance": dict(stored.provenance),
         },
     )
@@ -71,5 +75,18 @@ def read_coefficients(path: Path) -> StoredCoefficients:
         )
     except ArchitectureError as problem:
         raise RecipeError(f"{path.name}: {problem}") from problem
+    searched = _searched(fields.optional_table("searched"))
     fields.close()
-    return StoredCoefficients(coefficients, provenance)
+    return StoredCoefficients(coefficients, provenance, searched)
+
+
+def _searched(fields: Fields | None) -> SearchedNetwork | None:
+    if fields is None:
+        return None
+    searched = SearchedNetwork(
+        phi=fields.number("phi", low=-LARGEST_PHI, high=LARGEST_PHI),
+        resolution=fields.integer("resolution", low=1, high=_LARGEST_SIDE),
+        architecture_digest=fields.text("architecture_digest", longest=64),
+    )
+    fields.close()
+    return searched

@@ -4,16 +4,19 @@ The proof that ``architecture.json`` describes what is trained: JSON to Keras (`
 gives the same record and the same digest.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import groupby
 from math import prod
 from typing import Any
 
 from edgescale.architecture.block import BlockArgs
-from edgescale.architecture.network import INPUT, Architecture
+from edgescale.architecture.network import INPUT, Architecture, laid_out
 from edgescale.errors import BuildError
 from edgescale.layer import Layer, Shape
 
+_BLOCK = re.compile(r"block(?P<stage>\d+)_(?P<block>\d+)(?P<part>_.+)")
 _PASSED_THROUGH = ("Flatten", "Dropout")  # no operations of the network that is exported
 
 
@@ -22,21 +25,56 @@ def architecture_of(model: Any, blocks: tuple[BlockArgs, ...]) -> Architecture:
 
     Args:
         model: a functional Keras model: one image in, probabilities out.
-        blocks: the scaled stages; the widths they declare are in no layer (``BlockArgs``), all
-            else is read from the model.
+        blocks: the scaled stages of the record, for what no layer shows: the input width that a
+            stage declares (``BlockArgs``), and ``noskip`` where no block's shapes allow a residual.
+            All else is read from the model.
 
     Raises:
-        BuildError: a layer that no network of a record has.
+        BuildError: a layer that no network of a record has, or layers that are not stages of equal
+            blocks.
     """
     layers = tuple(_Reader().read(model))
-    return Architecture(
+    network = Architecture(
         resolution=model.input.shape[1],
         classes=layers[-1].output_shape[2],
         activation=layers[0].activation,
         stem_filters=layers[0].output_shape[2],
-        blocks=blocks,
+        blocks=tuple(_stages(layers, blocks)),
         head_filters=layers[-2].input_shape[2],
         layers=layers,
+    )
+    if laid_out(network) != network:
+        raise BuildError("the model's layers are not stages of equal blocks, as a record's are")
+    return network
+
+
+def _stages(layers: tuple[Layer, ...], declared: tuple[BlockArgs, ...]) -> Iterator[BlockArgs]:
+    """Yields each stage as its layers show it; their names say which block they belong to."""
+    named = [(match, layer) for layer in layers if (match := _BLOCK.match(layer.name))]
+    for number, (_, stage) in enumerate(groupby(named, key=lambda pair: pair[0]["stage"])):
+        if number == len(declared):
+            raise BuildError(f"the model has more stages than the record's {len(declared)}")
+        pairs = list(stage)
+        parts = {match["block"] + match["part"]: layer for match, layer in pairs}
+        repeats = len({match["block"] for match, _ in pairs})
+        yield _stage(parts, repeats, declared[number])
+
+
+def _stage(parts: dict[str, Layer], repeats: int, declared: BlockArgs) -> BlockArgs:
+    """Makes a stage of its layers, by block and part (``0_expand``)."""
+    spatial = parts.get("0_depthwise") or parts["0_expand"]
+    expanded, project = spatial.output_shape[2], parts["0_project"]
+    entry = parts.get("0_expand", spatial)
+    may_skip = repeats > 1 or entry.input_shape == project.output_shape
+    return BlockArgs(
+        num_repeat=repeats,
+        kernel_size=spatial.kernel,
+        stride=spatial.stride,
+        expand_ratio=expanded // declared.input_filters,
+        input_filters=declared.input_filters,
+        output_filters=project.output_shape[2],
+        fused="0_depthwise" not in parts,
+        id_skip=any(part.endswith("_add") for part in parts) if may_skip else declared.id_skip,
     )
 
 

@@ -118,7 +118,8 @@ def _variants(recipe: Recipe, classes: int) -> tuple[list[Variant], Solution | N
     asked, baseline, rules = recipe.variants, recipe.baseline, recipe.rules
     solution = None
     try:
-        phis = (*asked.phis, *map(phi_from_times, asked.times))
+        equation = rules.coefficients.equation
+        phis = (*asked.phis, *(phi_from_times(times, equation) for times in asked.times))
         variants = [scale(baseline, phi, classes=classes, rules=rules) for phi in phis]
         variants += [published(baseline, name, classes=classes) for name in asked.names]
         if asked.limits is not None:

@@ -137,6 +137,9 @@ class Recipe:
                 "rounding": self.rules.rounding,
                 "resolution_step": self.rules.resolution_step,
                 "resolution_trim": self.rules.trim,
+                **(
+                    {} if self.rules.searched is None else {"searched": asdict(self.rules.searched)}
+                ),
                 "provenance": self.provenance,
             },
             "variants": variants_record(self.variants),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgescale.architecture.baseline import Baseline
+from edgescale.architecture.baseline import BASELINES, Baseline
 from edgescale.builder.baseline_file import baseline_from_table, read_baseline
 from edgescale.builder.recipe import (
     DATASETS,
@@ -25,6 +25,8 @@ from edgescale.errors import ArchitectureError, RecipeError
 from edgescale.family.fields import Fields
 from edgescale.family.manifest import NAME
 from edgescale.family.store import sha256_of
+
+_PUBLISHED = "efficientnet-lite"  # the baseline whose members' weights a package carries
 
 
 def read_recipe(path: Path, data_folder: Path | None = None) -> Recipe:
@@ -176,10 +178,10 @@ def _check_together(recipe: Recipe, where: str) -> None:
         )
     asked = recipe.variants
     if recipe.weights == "published" and (
-        asked.phis or asked.times or asked.limits or recipe.baseline.name != "efficientnet-lite"
+        asked.phis or asked.times or asked.limits or recipe.baseline != BASELINES[_PUBLISHED]
     ):
         raise RecipeError(
-            f"{where}: published weights exist for the baseline 'efficientnet-lite'"
+            f"{where}: published weights exist for the baseline '{_PUBLISHED}'"
             " and its names lite0, lite1, lite2 only"
         )
     if recipe.quantisation.dataset == "training" and recipe.data is None:

@@ -10,10 +10,13 @@ from edgescale.builder.recipe import LIMIT_KEYS, VariantsRecipe
 from edgescale.errors import RecipeError
 from edgescale.family.fields import Fields
 from edgescale.scaling.coefficients import EQUATIONS, Coefficients
-from edgescale.scaling.solve import Limits
+from edgescale.scaling.solve import Limits, phi_from_times
 from edgescale.scaling.variant import LARGEST_PHI, ScalingRules
+from edgescale.units import parse_bytes, parse_count
 
 _LARGEST_TIMES = 2.0**LARGEST_PHI
+_LARGEST_LIMIT = 2**53  # as every whole number of a foreign file
+_SIZES = ("max_bytes", "max_file_bytes")
 
 
 def read_rules(fields: Fields | None, home: Path) -> tuple[ScalingRules, Mapping[str, Any] | None]:
@@ -31,6 +34,7 @@ def read_rules(fields: Fields | None, home: Path) -> tuple[ScalingRules, Mapping
         rounding=fields.text("rounding", "nearest", choices=ROUNDINGS),
         resolution_step=fields.integer("resolution_step", 8, low=1, high=512),
         trim=fields.boolean("resolution_trim", True),
+        searched=None if stored is None else stored.searched,
     )
     fields.close()
     return rules, None if stored is None else stored.provenance
@@ -67,7 +71,7 @@ def read_variants(fields: Fields) -> VariantsRecipe:
     phis: tuple[float, ...] = fields.numbers("phis", (), most=100)
     times: tuple[float, ...] = fields.numbers("times", (), most=100)
     names: tuple[str, ...] = fields.texts("names", (), most=100, longest=100)
-    limits = Limits(**{part: fields.integer(key, None, low=1) for key, part in LIMIT_KEYS.items()})
+    limits = Limits(**{part: _limit(fields, key) for key, part in LIMIT_KEYS.items()})
     fields.close()
     limited = any(value is not None for value in vars(limits).values())
     if not phis and not times and not names and not limited:
@@ -86,9 +90,30 @@ def read_variants(fields: Fields) -> VariantsRecipe:
                 f"{fields.where}.times: {number:g} is no number of times; give one above 0, e.g."
                 f" 4 for phi 2, and at most {_LARGEST_TIMES:g}"
             )
+        if phi_from_times(number) in phis:
+            raise RecipeError(
+                f"{fields.where}: times = {number:g} is phi {phi_from_times(number):g}, which phis"
+                " names too; drop one"
+            )
     for every in (phis, times, names):
         _refuse_twice(every, fields.where)
     return VariantsRecipe(phis, times, names, limits if limited else None)
+
+
+def _limit(fields: Fields, key: str) -> int | None:
+    """Reads a limit: a whole number (1e9 too), or a text with its unit."""
+    value = fields.take(key, None)
+    if isinstance(value, float) and value.is_integer():
+        value = f"{value:.0f}"
+    if not isinstance(value, str):
+        return fields.integer(key, None, low=1)  # type: ignore[no-any-return]
+    try:
+        limit = (parse_bytes if key in _SIZES else parse_count)(value)
+    except ValueError as problem:
+        raise RecipeError(f"{fields.where}.{key}: {problem}") from problem
+    if limit > _LARGEST_LIMIT:
+        raise fields.refuse(key, f"at most {_LARGEST_LIMIT:,}")
+    return limit
 
 
 def _refuse_twice(every: Sequence[object], where: str) -> None:

@@ -91,7 +91,7 @@ def make_network(work: Work, folder: Path) -> str:
 
     architecture = work.architecture
     check_parameters(export_model(architecture), architecture)
-    write_json(folder / ARCHITECTURE_FILE, architecture.to_dict())
+    write_json(folder / ARCHITECTURE_FILE, architecture.to_record())
     variant = work.planned.variant
     return (
         f"{count(variant.cost.parameters)} parameters, {millions(variant.cost.macs)} MACs"

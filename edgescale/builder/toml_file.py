@@ -1,5 +1,6 @@
 """Parses the TOML files a person writes: recipes and baselines."""
 
+import stat
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,12 @@ def parse_toml(path: Path) -> dict[str, Any]:
         RecipeError: it cannot be read or is not TOML.
     """
     try:
-        if path.stat().st_size > _LARGEST_BYTES:
-            raise RecipeError(f"{path}: larger than 1 MiB, which no recipe is")
-        return _loads(path.read_text("utf-8"))
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe might never end
+            raise RecipeError(f"{path}: is no file; give a TOML file")
+        if status.st_size > _LARGEST_BYTES:
+            raise RecipeError(f"{path}: larger than 1 MiB, which no recipe and no baseline is")
+        return _loads(path.read_text("utf-8-sig"))  # some editors begin a file with a mark
     except OSError as problem:
         raise RecipeError(
             f"{path}: cannot be read ({problem.strerror}); give a TOML file"

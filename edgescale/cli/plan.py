@@ -1,18 +1,26 @@
 """``edgescale plan``: what scaling gives for phis or a budget, without training or TensorFlow."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import click
 
 from edgescale.architecture.baseline import Baseline
+from edgescale.architecture.file_size import file_bytes
 from edgescale.cli import show
-from edgescale.cli.scaling_options import baseline_of, limit_options, rules_of, scaling_options
+from edgescale.cli.scaling_options import (
+    baseline_of,
+    limit_options,
+    refuse_flags_of_scaling,
+    rules_of,
+    scaling_options,
+)
 from edgescale.errors import ArchitectureError
 from edgescale.scaling.solve import Limits, Solution, in_words, phi_from_times, solve
-from edgescale.scaling.variant import ScalingRules, Variant, published, scale
-from edgescale.units import count, mib, millions, percent
+from edgescale.scaling.variant import LARGEST_PHI, ScalingRules, Variant, published, scale
+from edgescale.units import count, mib, millions, share
 
 _DEFAULT_PHIS = "-2,-1,0,1,2,3"
 _OPERATIONS_PER_MAC = 2
@@ -50,9 +58,14 @@ def command(architecture_file: Path | None, as_json: bool, **flags: Any) -> None
         show.json_object(
             {
                 "baseline": baseline.name,
+                "fix_stem_head": baseline.fix_stem_head,
                 "classes": classes,
+                **asdict(rules.coefficients),
+                "rounding": rules.rounding,
+                "resolution_step": rules.resolution_step,
+                "trim": rules.trim,
                 "operations_per_mac": _OPERATIONS_PER_MAC,
-                "variants": [_record(variant) for variant in variants],
+                "variants": [_record(variant, baseline) for variant in variants],
                 "solution": solution and _solution_record(asked.limits, solution),
             }
         )
@@ -81,16 +94,26 @@ def _asked(
         raise click.UsageError("--phi and --times both name phis; give one of them")
     if phis is times is names is None and not limits.given:
         phis = _DEFAULT_PHIS
-    numbers = _numbers(phis or "", "--phi")
-    numbers += tuple(phi_from_times(times) for times in _numbers(times or "", "--times"))
+    numbers, factors = _numbers(phis or "", "--phi"), _numbers(times or "", "--times")
     words = _words(names or "")
-    if not (numbers or words or limits.given):
+    if not (numbers or factors or words or limits.given):
         raise click.UsageError("--phi, --times and --variants name nothing; give e.g. --phi=-1,0,1")
+    for flag, every in (("--phi", numbers), ("--times", factors), ("--variants", words)):
+        _refuse_twice(every, flag)
+    if words:
+        refuse_flags_of_scaling(all_of_them=not (numbers or factors or limits.given))
     fixed = flags.pop("fix_stem_head")
-    if fixed and words:
-        raise click.UsageError("--variants are as published; leave --fix-stem-head out")
     baseline = baseline_of(flags.pop("baseline_name"), fix_stem_head=fixed)
-    return _Asked(baseline, rules_of(**flags), classes, numbers, words, limits)
+    rules = rules_of(**flags)
+    equation = rules.coefficients.equation
+    numbers += tuple(phi_from_times(factor, equation) for factor in factors)
+    return _Asked(baseline, rules, classes, numbers, words, limits)
+
+
+def _refuse_twice(every: Sequence[object], flag: str) -> None:
+    for value in every:
+        if every.count(value) > 1:
+            raise click.UsageError(f"{flag} names {value} twice; name it once")
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -114,23 +137,27 @@ def _write_architecture(path: Path, variants: list[Variant]) -> None:
             f"--architecture writes one network, and {len(variants)} are planned; name one phi,"
             " one variant or a limit"
         )
-    write_json(path, variants[0].architecture.to_dict())
+    if not path.parent.is_dir():
+        raise ArchitectureError(f"{path}: there is no folder {path.parent}; make it first")
+    write_json(path, variants[0].architecture.to_record())
 
 
 def _sentence(limits: Limits, solution: Solution) -> str:
     """Says how much of the budget is used and what the next plateau costs."""
+    variant, after = solution.variant, solution.next
+    needs = limits.amounts(variant.architecture, variant.cost)
+    more = {} if after is None else limits.amounts(after.architecture, after.cost)
     used = " and ".join(
-        f"{percent(solution.used[name])} of {in_words({name: limit})}"
+        f"{share(needs[name], limit)} of {in_words({name: limit}, more)}"
         for name, limit in limits.given.items()
     )
-    after = solution.next
-    if after is None:
-        return f"phi {solution.variant.phi:g} uses {used}; there is no larger network"
-    needed = in_words(limits.amounts(after.architecture, after.cost))
-    return (
-        f"phi {solution.variant.phi:g} uses {used}; the next plateau, phi {after.phi:g}, needs"
-        f" {needed}"
-    )
+    if after is not None:
+        further = f"the next plateau, phi {after.phi:g}, needs {in_words(more, limits.given)}"
+    elif variant.phi == LARGEST_PHI:
+        further = f"phi ends at {LARGEST_PHI:g}"
+    else:
+        further = "larger networks are beyond what can be trained"
+    return f"phi {variant.phi:g} uses {used}; {further}"
 
 
 def _solution_record(limits: Limits, solution: Solution) -> dict[str, Any]:
@@ -164,18 +191,22 @@ def _row(variant: Variant) -> tuple[str, ...]:
     )
 
 
-def _record(variant: Variant) -> dict[str, Any]:
+def _record(variant: Variant, baseline: Baseline) -> dict[str, Any]:
+    built = baseline.plan_only is None
     return {
         "name": variant.name,
+        "digest": variant.architecture.digest,
         "phi": variant.phi,
         "depth_coefficient": variant.depth_coefficient,
         "width_coefficient": variant.width_coefficient,
         "resolution": variant.resolution,
+        "dropout": variant.dropout,
         "parameters": variant.cost.parameters,
         "total_parameters": variant.cost.total_parameters,
         "macs": variant.cost.macs,
         "macs_ratio": variant.macs_ratio,
         "asked_macs_ratio": variant.asked_macs_ratio,
         "weight_bytes": variant.cost.weight_bytes,
+        "file_bytes": file_bytes(variant.architecture) if built else None,
         "peak_activation_bytes": variant.cost.peak_activation_bytes,
     }

@@ -3,6 +3,7 @@
 Files and numbers become a ``Baseline``, ``ScalingRules`` and ``Limits`` here and nowhere else.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,13 @@ import click
 from edgescale.architecture.baseline import BASELINES, Baseline, find_baseline
 from edgescale.architecture.rounding import ROUNDINGS
 from edgescale.cli.options import Command
+from edgescale.errors import ArchitectureError
 from edgescale.scaling.coefficients import DEFAULTS, EQUATIONS, Coefficients
 from edgescale.scaling.variant import ScalingRules
 from edgescale.units import parse_bytes, parse_count
+
+_OF_SCALING = ("coefficients_file", "alpha", "beta", "gamma", "equation", "rounding",
+               "resolution_step", "trim", "fix_stem_head")  # fmt: skip
 
 
 def _amount(parse: Callable[[str], int]) -> Callable[..., int | None]:
@@ -83,6 +88,23 @@ def scaling_options(command: Command) -> Command:
     return command
 
 
+def refuse_flags_of_scaling(*, all_of_them: bool) -> None:
+    """Refuses flags that change how phi scales, beside networks that are as published.
+
+    Args:
+        all_of_them: nothing is scaled by a phi; else only what would change a published network.
+
+    Raises:
+        UsageError: names the first such flag.
+    """
+    ctx = click.get_current_context()
+    for param in ctx.command.params:
+        given = ctx.get_parameter_source(str(param.name)) == click.core.ParameterSource.COMMANDLINE
+        if given and param.name in (_OF_SCALING if all_of_them else ("fix_stem_head",)):
+            flag = "/".join((*param.opts, *param.secondary_opts))
+            raise click.UsageError(f"--variants are as published; leave {flag} out", ctx)
+
+
 def baseline_of(name_or_file: str, *, fix_stem_head: bool) -> Baseline:
     """Returns the baseline of the flags; a name that ends in ``.toml`` is a file.
 
@@ -93,6 +115,11 @@ def baseline_of(name_or_file: str, *, fix_stem_head: bool) -> Baseline:
         from edgescale.builder.baseline_file import read_baseline
 
         baseline = read_baseline(Path(name_or_file))
+    elif name_or_file not in BASELINES and os.path.lexists(name_or_file):
+        raise ArchitectureError(
+            f"baseline '{name_or_file}' is there, but the name of a baseline's file must end in"
+            " .toml; rename it"
+        )
     else:
         baseline = find_baseline(name_or_file)
     return replace(baseline, fix_stem_head=baseline.fix_stem_head or fix_stem_head)
@@ -122,4 +149,5 @@ def rules_of(
         )
     from edgescale.builder.coefficients_file import read_coefficients
 
-    return ScalingRules(read_coefficients(coefficients_file).coefficients, **grid)
+    stored = read_coefficients(coefficients_file)
+    return ScalingRules(stored.coefficients, searched=stored.searched, **grid)

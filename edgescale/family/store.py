@@ -7,7 +7,9 @@ leaves the old file or the new one and never half of either.
 import hashlib
 import json
 import math
+import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -183,18 +185,24 @@ def sha256_of(path: Path) -> str:
 
 
 def read_json(path: Path, error: type[EdgescaleError]) -> object:
-    """Parses a JSON file of bounded size; NaN and endless nesting are refused.
+    """Parses a JSON file of bounded size; NaN, endless nesting and doubled keys are refused.
 
     Raises:
         EdgescaleError: of the class given.
     """
     try:
-        if path.stat().st_size > LARGEST_MANIFEST_BYTES:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe might never end
+            raise error(f"{path}: cannot be read (it is no file)")
+        if status.st_size > LARGEST_MANIFEST_BYTES:
             raise error(
                 f"{path}: larger than {LARGEST_MANIFEST_BYTES} bytes, which no file of this kind is"
             )
         return json.loads(
-            path.read_text("utf-8"), parse_constant=_refuse_constant, parse_float=_finite
+            path.read_text("utf-8"),
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            object_pairs_hook=_each_once,
         )
     except (ValueError, RecursionError) as problem:
         raise error(f"{path}: not valid JSON ({problem}), it was damaged or cut off") from problem
@@ -211,6 +219,15 @@ def _finite(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{text[:20]} is too large")
     return value
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key '{twice[:60]}' stands there twice")
+    return table
 
 
 def write_json(path: Path, record: Any) -> None:
@@ -235,10 +252,16 @@ def replacing(path: Path) -> Iterator[Path]:
     """Gives a temporary path beside the target that replaces it when the block ends well.
 
     Raises:
-        ArtifactError: the folder cannot be written.
+        ArtifactError: the folder cannot be written, or the target is there and no regular file: a
+            device, a pipe or a link that a rename would destroy.
     """
     temporary: Path | None = None
     try:
+        if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+            raise ArtifactError(
+                f"{path}: is there and is no regular file, so it is not replaced; name a new file,"
+                " or the one that a link leads to"
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         place = partial_beside(path)
         place.open("xb").close()  # readable to whom the user's umask allows

@@ -10,10 +10,11 @@ it keeps the baseline's own resolution.
 """
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import groupby
 from typing import TypeVar
 
@@ -39,6 +40,10 @@ from edgescale.scaling.variant import (
 
 STEPS = 1000  # phi is told apart in thousandths
 LARGEST_STEP = round(LARGEST_PHI * STEPS)
+
+_FEW_STEPS = 8
+_LARGEST_SIDE = 40_000  # the image alone would have more than LARGEST_ACTIVATION_BYTES
+_ALMOST = 1 - 1e-9  # leaves room for the noise of float
 
 Value = TypeVar("Value")
 
@@ -85,11 +90,11 @@ class Line:
         Raises:
             ArchitectureError: rules that make no network even at phi 0.
         """
-        self._stages(0)
+        self.stages(0)
 
         def exists(step: int) -> bool:
             try:
-                self._stages(step)
+                self.stages(step)
             except ArchitectureError:
                 return False
             return True
@@ -107,7 +112,7 @@ class Line:
         def beyond(step: int) -> bool:
             step = step or 1  # phi 0, whose resolution is its own, must not break the order
             try:
-                net = laid_out(self._stages(step))
+                net = laid_out(self.stages(step))
             except TooLarge:
                 return True
             cost, stem = cost_of(net), net.layers[0]
@@ -132,8 +137,41 @@ class Line:
             first, *more = group
             yield replace(first, low_phi=more[-1].low_phi) if more else first
 
+    def may_fit(self, macs: int, low: int, high: int) -> Iterator[tuple[int, int]]:
+        """Yields the ranges of steps in which a trimmed network may have so few MACs, from above.
+
+        Left out is only what provably has more, by halves: a plateau costs far more to look at.
+        """
+        if low > high or (self.rules.trim and self._all_above(macs, low, high)):
+            return
+        if not self.rules.trim or high - low < _FEW_STEPS:
+            yield low, high
+            return
+        middle = (low + high) // 2
+        yield from self.may_fit(macs, middle + 1, high)
+        yield from self.may_fit(macs, low, middle)
+
+    def _all_above(self, limit: int, low: int, high: int) -> bool:
+        """Says whether every trimmed network from one step to another has more MACs than a limit.
+
+        Where one had no more, at size s, its two neighbours on the grid would enclose the promise
+        p with s the nearer in ratio: macs(s) * macs(s + step) >= p^2. From ``low`` to ``high``
+        stages and promise only grow, so that no macs(s) is below the first network's, no
+        macs(s + step) above the last one's, and no p below the first.
+        """
+        if low <= 0 <= high:
+            return False  # phi 0 has a grid of its own
+        ratio = self.rules.coefficients.multipliers(low / STEPS).macs_ratio
+        promised = baseline_macs(self.baseline, self.classes) * ratio
+        if promised <= limit:
+            return False
+        first, last = _macs_at(self, low), _macs_at(self, high)
+        step = self.rules.resolution_step
+        fitting = bisect_right(range(step, _LARGEST_SIDE, step), limit, key=first)
+        return limit * last(step * fitting + step) < _ALMOST * promised**2
+
     def _parts(self, low: int, high: int) -> Iterator[Plateau]:
-        for bottom, top, stages in _runs(self._stages, low, high):
+        for bottom, top, stages in _runs(self.stages, low, high):
             try:
                 start = laid_out(stages)
                 bounded_cost(start)
@@ -145,7 +183,8 @@ class Line:
                 with suppress(TooLarge):
                     yield Plateau(lower / STEPS, upper / STEPS, net, bounded_cost(net))
 
-    def _stages(self, step: int) -> Architecture:
+    def stages(self, step: int) -> Architecture:
+        """Returns the network before the trim, without its layers."""
         phi = step / STEPS
         return untrimmed_stages(self.baseline, phi, classes=self.classes, rules=self.rules)
 
@@ -168,6 +207,11 @@ class Line:
         return resolution
 
 
+@lru_cache(maxsize=64)
+def _macs_at(line: Line, step: int) -> Callable[[int], int]:
+    return macs_by_resolution(laid_out(line.stages(step)))
+
+
 def _first(holds: Callable[[int], bool], low: int, high: int) -> int:
     """Returns the first step from which on a condition holds; ``high + 1`` if it never does."""
     return low + bisect_left(range(low, high + 1), True, key=holds)
@@ -184,4 +228,8 @@ def _runs(value: Callable[[int], Value], low: int, high: int) -> Iterator[tuple[
 
 def _run_below(value: Callable[[int], Value], low: int, top: int) -> tuple[int, Value]:
     here = value(top)
-    return _first(lambda step: value(step) == here, low, top), here
+    width = 1  # most runs are short, so the search widens from their end
+    while top - width >= low and value(top - width) == here:
+        width *= 2
+    known = top - width // 2
+    return _first(lambda step: value(step) == here, max(low, top - width + 1), known), here

@@ -7,7 +7,7 @@ cost is counted on the network that would be built, never taken from the formula
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from edgescale.architecture.baseline import Baseline
 from edgescale.architecture.cost import Cost
@@ -18,17 +18,23 @@ from edgescale.scaling.plateaus import LARGEST_STEP, STEPS, Line, Plateau
 from edgescale.scaling.variant import ScalingRules, Variant, baseline_macs, scale
 from edgescale.units import si
 
-# The trim never goes below the largest resolution on its grid that is not above the promise, and
-# one step of the grid at most doubles every side: the realised MACs are above a quarter of it.
-_PROMISED_PER_REALISED = 4
+# Of two sizes next to each other on its grid, the trim takes the nearer in ratio, and one step of
+# the grid at most doubles every side: the realised MACs are not below half the promised ones.
+_PROMISED_PER_REALISED = 2.001  # more than 2 for the noise of float
 
 
-def phi_from_times(times: float) -> float:
+def phi_from_times(times: float, equation: str = "power") -> float:
     """Returns the phi of a network "N times larger": log2 N (US20200234132A1).
 
     Raises:
-        ArchitectureError: not a number above zero.
+        ArchitectureError: not a number above zero, or Equation 4, whose cost is no power of phi.
     """
+    if equation != "power":
+        raise ArchitectureError(
+            f"'{times:g} times larger' is phi = log2 N, the law of Equation 3 (power), but the"
+            f" equation is '{equation}'; ask for the MACs instead, with --max-macs (max_macs in a"
+            " recipe)"
+        )
     if not (math.isfinite(times) and times > 0):
         raise ArchitectureError(
             f"{times:g} times larger is no network; give a number above zero (below 1 for a"
@@ -80,10 +86,22 @@ _WORDS = {
 }
 
 
-def in_words(amounts: Mapping[str, int]) -> str:
-    """Spells out amounts by the names of ``Limits``: ``6.6 MB of int8 weights and 4 G MACs``."""
-    spoken = ((*_WORDS[name], amount) for name, amount in amounts.items())
-    return " and ".join(words.format(si(amount, unit)) for unit, words, amount in spoken)
+def in_words(amounts: Mapping[str, int], beside: Mapping[str, int] | None = None) -> str:
+    """Spells out amounts by the names of ``Limits``: ``6.6 MB of int8 weights and 4 G MACs``.
+
+    An amount that would read like another one ``beside`` it is given to the last digit.
+    """
+    return " and ".join(
+        _in_words(name, amount, (beside or {}).get(name, amount))
+        for name, amount in amounts.items()
+    )
+
+
+def _in_words(name: str, amount: int, other: int) -> str:
+    unit, words = _WORDS[name]
+    short = si(amount, unit)
+    alike = amount != other and short == si(other, unit)
+    return words.format(f"{amount:,} {unit}".rstrip() if alike else short)
 
 
 @dataclass(frozen=True)
@@ -115,7 +133,7 @@ def solve(
             f"'{baseline.name}' is planned, not built ({baseline.plan_only}), so there is no"
             " .tflite file to predict; limit its weight bytes instead"
         )
-    line = Line(baseline, classes, rules or ScalingRules())
+    line = Line(baseline, classes, replace(rules or ScalingRules(), searched=None))
     for plateau in _candidates(line, limits):
         if limits.fits(plateau.architecture, plateau.cost):
             return _solution(line, limits, plateau)
@@ -140,7 +158,11 @@ def _candidates(line: Line, limits: Limits) -> Iterator[Plateau]:
     high = line.highest(exceeds)
     if high < 0:  # phi 0 keeps its own resolution, so it may cost less than its neighbours
         yield from line.between(0, 0)
-    yield from line.between(line.lowest(), high)
+    ranges = iter([(line.lowest(), high)])
+    if limits.macs is not None:
+        ranges = line.may_fit(limits.macs, line.lowest(), high)
+    for bottom, top in ranges:
+        yield from line.between(bottom, top)
 
 
 def _solution(line: Line, limits: Limits, plateau: Plateau) -> Solution:
@@ -161,14 +183,14 @@ def _scaled(line: Line, step: int) -> Variant:
 def _nothing_fits(line: Line, limits: Limits) -> ArchitectureError:
     """Returns the refusal, which names the smallest network by each limit."""
     lowest = _scaled(line, line.lowest())
-    smallest = []
+    smallest, least = [], {}
     for name, amount in limits.amounts(lowest.architecture, lowest.cost).items():
         limit = Limits(**{name: amount})
         found = _candidates(line, limit)
         sizes = [(limit.amounts(p.architecture, p.cost)[name], p.high_phi) for p in found]
-        least, phi = min(sizes, key=lambda size: size[0])
-        smallest.append(f"phi {phi:g} with {in_words({name: least})}")
+        least[name], phi = min(sizes, key=lambda size: size[0])
+        smallest.append(f"phi {phi:g} with {in_words({name: least[name]}, limits.given)}")
     return ArchitectureError(
-        f"no network of '{line.baseline.name}' keeps to {in_words(limits.given)}; the smallest"
-        f" there is: {', '.join(smallest)}"
+        f"no network of '{line.baseline.name}' keeps to {in_words(limits.given, least)}; the"
+        f" smallest there is: {', '.join(smallest)}"
     )

@@ -22,17 +22,31 @@ LARGEST_PHI = 20.0  # MACs times a million; beyond it lies a typing error, not a
 
 
 @dataclass(frozen=True)
+class SearchedNetwork:
+    """The network that a search trained with coefficients, which brought all to one cost.
+
+    ``resolution`` in pixels is where it was trained; the trim need not lead there.
+    """
+
+    phi: float
+    resolution: int
+    architecture_digest: str
+
+
+@dataclass(frozen=True)
 class ScalingRules:
     """How phi becomes whole numbers.
 
     ``resolution_step`` is the grid of input sizes in pixels; ``trim`` moves the resolution on that
-    grid to where the realised MACs come nearest to the promised ones.
+    grid to where the realised MACs come nearest to the promised ones. At the phi of ``searched``
+    the searched network itself is taken, so that its weights fit; see ``scale``.
     """
 
     coefficients: Coefficients = field(default_factory=Coefficients)
     rounding: str = "nearest"
     resolution_step: int = 8
     trim: bool = True
+    searched: SearchedNetwork | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +79,9 @@ def scale(
 ) -> Variant:
     """Scales a baseline to one phi.
 
+    At the phi of a search it is the searched network, where baseline, classes and rounding still
+    make that; otherwise, and at every other phi, the law decides.
+
     Args:
         baseline: the network to scale; phi 0 gives it back unchanged.
         phi: the compound coefficient; negative for smaller networks.
@@ -78,12 +95,16 @@ def scale(
     if not math.isfinite(phi) or abs(phi) > LARGEST_PHI:
         raise ArchitectureError(f"phi {phi:g} is not between {-LARGEST_PHI:g} and {LARGEST_PHI:g}")
     multipliers = rules.coefficients.multipliers(phi)
+    unscaled_macs = baseline_macs(baseline, classes)
     try:
         architecture = _network(baseline, phi, classes, rules)
         cost = bounded_cost(architecture)
     except TooLarge as problem:
-        raise ArchitectureError(f"phi {phi:g} is too large for '{baseline.name}': {problem}"
-                                ) from problem  # fmt: skip
+        if phi == 0:
+            raise _too_large_itself(baseline, problem) from problem
+        raise ArchitectureError(
+            f"phi {phi:g} is too large for '{baseline.name}': {problem} or a smaller phi"
+        ) from problem
     except ArchitectureError as problem:
         raise ArchitectureError(f"phi {phi:g} is too small for '{baseline.name}': {problem}"
                                 ) from problem  # fmt: skip
@@ -96,15 +117,20 @@ def scale(
         dropout=None,
         architecture=architecture,
         cost=cost,
-        macs_ratio=cost.macs / baseline_macs(baseline, classes),
+        macs_ratio=cost.macs / unscaled_macs,
         asked_macs_ratio=multipliers.macs_ratio,
     )
 
 
 def _network(baseline: Baseline, phi: float, classes: int, rules: ScalingRules) -> Architecture:
-    start = laid_out(untrimmed_stages(baseline, phi, classes=classes, rules=rules))
+    stages = untrimmed_stages(baseline, phi, classes=classes, rules=rules)
+    start = laid_out(stages)
     bounded_cost(start)  # before the trim, which might shrink what is beyond reason
-    if not rules.trim or phi == 0:
+    if rules.searched is not None and rules.searched.phi == phi:
+        searched = laid_out(replace(stages, resolution=rules.searched.resolution))
+        if searched.digest == rules.searched.architecture_digest:
+            return searched
+    if not rules.trim:
         return start
     promised = baseline_macs(baseline, classes) * rules.coefficients.multipliers(phi).macs_ratio
     resolution = trimmed_resolution(
@@ -142,11 +168,22 @@ def untrimmed_stages(
 
 @lru_cache
 def baseline_macs(baseline: Baseline, classes: int) -> int:
-    """Returns the MACs of a baseline that is not scaled."""
-    unscaled = build_architecture(
-        baseline, width=1, depth=1, resolution=baseline.resolution, classes=classes
-    )
+    """Returns the MACs of a baseline that is not scaled.
+
+    Raises:
+        ArchitectureError: it has too many layers.
+    """
+    try:
+        unscaled = build_architecture(
+            baseline, width=1, depth=1, resolution=baseline.resolution, classes=classes
+        )
+    except TooLarge as problem:
+        raise _too_large_itself(baseline, problem) from problem
     return sum(layer.macs for layer in unscaled.layers)
+
+
+def _too_large_itself(baseline: Baseline, problem: TooLarge) -> ArchitectureError:
+    return ArchitectureError(f"the baseline '{baseline.name}' itself is too large: {problem}")
 
 
 def published(baseline: Baseline, name: str, *, classes: int = 1000) -> Variant:

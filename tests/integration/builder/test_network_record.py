@@ -11,7 +11,7 @@ import pytest
 
 from edgescale.architecture.baseline import Baseline, find_baseline
 from edgescale.architecture.block import parse_block
-from edgescale.architecture.network import architecture_from_dict
+from edgescale.architecture.record import architecture_from_dict
 from edgescale.builder.network import export_model, scoring_model
 from edgescale.builder.network_record import architecture_of, macs_of
 from edgescale.builder.tensorflow_setup import import_tensorflow
@@ -54,6 +54,39 @@ def test_a_changed_model_is_another_record() -> None:
     assert architecture_of(model, architecture.blocks).digest != architecture.digest
 
 
+@pytest.mark.parametrize(
+    ("block", "declared"),
+    [
+        ("r3_k5_s22_e3_i8_o20", "r2_k5_s22_e3_i8_o20"),
+        ("r2_k3_s22_e3_i8_o20", "r2_k5_s22_e3_i8_o20"),
+        ("r2_k5_s11_e3_i8_o20", "r2_k5_s22_e3_i8_o20"),
+        ("r2_k5_s22_e4_i8_o20", "r2_k5_s22_e3_i8_o20"),
+        ("r2_k5_s22_e1_i8_o20", "r2_k5_s22_e3_i8_o20"),
+        ("r2_k5_s22_e3_i8_o20_c1", "r2_k5_s22_e3_i8_o20"),
+        ("r2_k5_s22_e3_i8_o20_noskip", "r2_k5_s22_e3_i8_o20"),
+        ("r2_k5_s22_e3_i8_o20", "r2_k5_s22_e3_i8_o20_noskip"),
+    ],
+)
+def test_all_but_the_declared_width_is_read_from_the_model(block: str, declared: str) -> None:
+    baseline = replace(OWN, blocks=(OWN.blocks[0], parse_block(block)))
+    built = scale(baseline, 0, classes=10).architecture
+    told = (OWN.blocks[0], parse_block(declared))
+    assert architecture_of(export_model(built), told) == built
+
+
+def test_a_model_that_is_no_stages_of_equal_blocks_is_refused() -> None:
+    built = scale(OWN, 0, classes=10).architecture
+    changed = tuple(
+        replace(layer, activation="none") if layer.name == "block1_1_depthwise" else layer
+        for layer in built.layers
+    )
+    model = export_model(replace(built, layers=changed))
+    with pytest.raises(BuildError, match="not stages of equal blocks"):
+        architecture_of(model, built.blocks)
+    with pytest.raises(BuildError, match="more stages than the record's 1"):
+        architecture_of(export_model(built), built.blocks[:1])
+
+
 def test_a_layer_that_no_record_has_is_refused() -> None:
     _, keras = import_tensorflow()
     image = keras.Input((8, 8, 3), name="input")
@@ -65,7 +98,7 @@ def test_a_layer_that_no_record_has_is_refused() -> None:
 PROGRAM = """
 from edgescale.builder.network import export_model
 from edgescale.builder.network_record import architecture_of
-from edgescale.architecture.network import architecture_from_dict
+from edgescale.architecture.record import architecture_from_dict
 import json, sys
 written = architecture_from_dict(json.loads(sys.stdin.read()))
 print(architecture_of(export_model(written), written.blocks).digest)

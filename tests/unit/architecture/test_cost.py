@@ -6,9 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgescale.architecture.baseline import BASELINES, PUBLISHED, find_baseline
-from edgescale.architecture.cost import cost_of, macs_by_resolution, peak_activation_bytes
-from edgescale.architecture.network import INPUT, build_architecture, laid_out
+from edgescale.architecture.baseline import BASELINES, PUBLISHED, Baseline, find_baseline
+from edgescale.architecture.block import parse_block
+from edgescale.architecture.cost import (
+    LARGEST_ACTIVATION_BYTES,
+    LARGEST_PARAMETERS,
+    bounded_cost,
+    cost_of,
+    macs_by_resolution,
+    peak_activation_bytes,
+)
+from edgescale.architecture.network import (
+    INPUT,
+    LARGEST_LAYERS,
+    Architecture,
+    TooLarge,
+    build_architecture,
+    laid_out,
+)
 from edgescale.layer import Layer, elements
 from edgescale.scaling.variant import published
 
@@ -57,6 +72,36 @@ def test_activations_are_those_of_every_tensor_still_to_be_read(baseline: str) -
         alive = (still_read & set(sizes)) | {layer.name}
         sums.append(sum(sizes[name] for name in alive))
     assert peak_activation_bytes(layers) == max(sums)
+
+
+def test_the_largest_network_is_still_one() -> None:
+    shape = (1, 1, 1)
+    full = Layer("a", "dense", ("input",), shape, shape, weights=LARGEST_PARAMETERS)
+    net = replace(published(find_baseline("efficientnet-lite"), "lite0").architecture, layers=())
+    assert bounded_cost(replace(net, layers=(full,))).parameters == LARGEST_PARAMETERS
+    with pytest.raises(TooLarge, match="1,000,000,001 parameters are more than"):
+        bounded_cost(replace(net, layers=(replace(full, biases=1),)))
+    half = (1, 1, LARGEST_ACTIVATION_BYTES // 2)
+    wide = Layer("a", "softmax", ("input",), half, half)
+    assert bounded_cost(replace(net, layers=(wide,))).peak_activation_bytes == 4 * 2**30
+    more = replace(wide, output_shape=(1, 1, half[2] + 1))
+    with pytest.raises(TooLarge, match="GiB of activations are more than 4 GiB"):
+        bounded_cost(replace(net, layers=(more,)))
+
+
+@pytest.mark.parametrize(("repeats", "fits"), [(1665, True), (1666, False)])
+def test_the_most_layers_are_counted_exactly(repeats: int, fits: bool) -> None:
+    block = parse_block(f"r{repeats}_k3_s11_e1_i8_o8")  # 3 layers each; 5 are around them
+    baseline = replace(find_baseline("efficientnet-lite"), blocks=(block,), stem_filters=8)
+    if fits:
+        assert len(build(baseline).layers) == LARGEST_LAYERS
+    else:
+        with pytest.raises(TooLarge, match="1,666 blocks make more than 5,000 layers"):
+            build(baseline)
+
+
+def build(baseline: Baseline) -> Architecture:
+    return build_architecture(baseline, width=1, depth=1, resolution=8, classes=2)
 
 
 @given(st.sampled_from(sorted(BASELINES)), st.integers(1, 700))

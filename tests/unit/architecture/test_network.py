@@ -14,9 +14,9 @@ from edgescale.architecture.baseline import BASELINES, PUBLISHED, Baseline, find
 from edgescale.architecture.block import parse_block
 from edgescale.architecture.network import (
     Architecture,
-    architecture_from_dict,
     build_architecture,
 )
+from edgescale.architecture.record import architecture_from_dict
 from edgescale.errors import ArchitectureError
 from edgescale.scaling.variant import published
 
@@ -158,6 +158,45 @@ def test_the_digest_tells_networks_apart_and_stays_the_same() -> None:
     baseline = find_baseline("efficientnet-lite")
     assert network(baseline, 224).digest != network(baseline, 232).digest
     assert network(baseline).digest == network(baseline).digest
+
+
+@pytest.mark.parametrize(
+    ("share", "widths"), [("0.25", (2, 4)), ("0.29", (2, 5)), ("0.01", (1, 1))]
+)
+def test_the_width_of_squeeze_and_excite_is_cut_to_a_whole_number(
+    share: str, widths: tuple[int, int]
+) -> None:
+    block = parse_block(f"r2_k3_s11_e4_i10_o18_se{share}")
+    baseline = Baseline("se", 8, (block,), 8, 2, 16, "swish")
+    layers = {layer.name: layer for layer in network(baseline, 16).layers}
+    reduced = [layers[f"block0_{index}_se_reduce"].output_shape[2] for index in (0, 1)]
+    assert tuple(reduced) == widths
+
+
+def test_a_written_record_holds_its_version_and_digest() -> None:
+    net = network(find_baseline("efficientnet-lite"))
+    record = json.loads(json.dumps(net.to_record()))
+    assert (record["schema_version"], record["digest"]) == (1, net.digest)
+    assert architecture_from_dict(record) == net
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"schema_version": 2}, "schema version 2 is not known, only 1"),
+        ({"digest": "0" * 64}, "its digest is of another network"),
+        ({"resolution": 225}, "layers are not those that its blocks make"),
+        ({"classes": 999}, "layers are not those that its blocks make"),
+        ({"layers": []}, "layers are not those that its blocks make"),
+        ({"blocks": ["r1_k3_s11_e1_i32_o16"]}, "layers are not those that its blocks make"),
+        ({"blocks": ["r99999_k3_s11_e1_i32_o16"]}, "more than 5,000 layers"),
+        ({"head_filters": 0}, "not the record of a network"),
+    ],
+)
+def test_a_record_that_was_changed_is_refused(change: dict[str, object], complaint: str) -> None:
+    record = json.loads(json.dumps(network(find_baseline("efficientnet-lite")).to_record()))
+    with pytest.raises(ArchitectureError, match=complaint):
+        architecture_from_dict({**record, **change})
 
 
 @pytest.mark.parametrize("record", [None, [], {}, {"layers": 3}, {"layers": [{}]}])

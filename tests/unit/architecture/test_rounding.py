@@ -54,3 +54,9 @@ def test_resolution_stays_on_its_grid_and_above_zero() -> None:
     assert round_resolution(257.6, 8) == 256
     assert round_resolution(260, 8) == 264  # halves up
     assert round_resolution(1, 8) == 8
+
+
+def test_the_noise_of_float_decides_nothing() -> None:
+    assert round_filters(36, 15 * (1 / 9), 8) == round_filters(60, 1, 8) == 64  # 59.99999999
+    assert round_repeats(10, 0.35, "nearest") == 4  # 3.5
+    assert round_resolution(8 * (3 * (1 / 1.2)), 8) == 24  # 2.5 steps

@@ -1,5 +1,6 @@
 """Baselines that a person wrote: block strings or tables, and stages that are not uniform."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from edgescale.architecture.baseline import Baseline, TrainedScore, find_baselin
 from edgescale.builder.baseline_file import read_baseline
 from edgescale.builder.recipe import baseline_record
 from edgescale.builder.recipe_file import read_recipe
-from edgescale.errors import RecipeError
+from edgescale.errors import ArchitectureError, RecipeError
+from edgescale.scaling.variant import published
 
 NUMBERS = "stem_filters = 8\nhead_filters = 64\nresolution = 32\ndepth_divisor = 4\n"
 STRINGS = (
@@ -88,6 +90,8 @@ def test_a_trained_score_is_recorded_and_makes_no_other_network(tmp_path: Path) 
         ("r1_k5_s11_e4_i16_o16", "r1_k5_s11_e4_i16_o24",
          "block 2 goes from 16 to 24 channels, block 1 gives 16"),
         ("r1_k5_s11_e4_i16_o16", "r1_k5_s11_e4_i16_o16_noskip", "has residual False, block 1 True"),
+        ("r1_k5_s11_e4_i16_o16", "r1_k5_s11_e4_i16_o16_se0.25",
+         "has squeeze and excite 0.25, block 1 0.0"),
     ],
 )  # fmt: skip
 def test_a_mixed_stage_is_refused(old: str, new: str, said: str, tmp_path: Path) -> None:
@@ -111,6 +115,10 @@ def test_a_mixed_stage_is_refused(old: str, new: str, said: str, tmp_path: Path)
         ("stem_filters = 8\n", "'blocks' is missing"),
         ("name = 'efficientnet-lit'\n", "did you mean 'efficientnet-lite'"),
         ("[[stages]\n", "not valid TOML"),
+        ("", "no network; give name = one of efficientnet-edgetpu"),
+        ("name = 'efficientnet-lite'\n" + STRINGS, "known network, which takes no 'stem_filters'"),
+        ("[baseline]\n" + STRINGS, "keys stand without [baseline]"),
+        ("#" * 2**20 + STRINGS, "larger than 1 MiB, which no recipe and no baseline is"),
     ],
 )  # fmt: skip
 def test_refuses_in_one_sentence(text: str, said: str, tmp_path: Path) -> None:
@@ -174,3 +182,30 @@ def test_a_swish_baseline_is_read_for_the_plan_and_not_built(tmp_path: Path) -> 
 
 def test_a_file_may_name_a_known_baseline(tmp_path: Path) -> None:
     assert read('name = "efficientnet-lite"', tmp_path) == find_baseline("efficientnet-lite")
+
+
+def test_the_name_of_the_file_chooses_no_known_network(tmp_path: Path) -> None:
+    path = tmp_path / "efficientnet-lite.toml"
+    path.write_text(STRINGS)
+    assert (read_baseline(path).name, read_baseline(path).stem_filters) == ("efficientnet-lite", 8)
+    with pytest.raises(ArchitectureError, match="no published variant 'lite0'; published: none"):
+        published(read_baseline(path), "lite0")
+    path.write_text("")
+    with pytest.raises(RecipeError, match="no network"):
+        read_baseline(path)
+
+
+def test_a_file_of_the_largest_size_is_read(tmp_path: Path) -> None:
+    assert read(STRINGS + "#" * (2**20 - len(STRINGS)), tmp_path).stem_filters == 8
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "net.toml"
+    path.write_text(STRINGS, encoding="utf-8-sig")
+    assert read_baseline(path).stem_filters == 8
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "net.toml")
+    with pytest.raises(RecipeError, match=r"net.toml: is no file; give a TOML file"):
+        read_baseline(tmp_path / "net.toml")

@@ -91,8 +91,8 @@ def test_a_file_over_its_limit_names_the_phi_that_fits() -> None:
     assert lower.variants[0].variant.phi is not None
     assert str(problem.value) == (
         "its file has 31,000 bytes, 1,000 more than max_file_bytes = 30,000; phi"
-        f" {lower.variants[0].variant.phi:g} is predicted to fit: lower max_file_bytes to"
-        f" {30_000 - missed:,} and build again"
+        f" {lower.variants[0].variant.phi:g} is predicted to fit: build phis ="
+        f" [{lower.variants[0].variant.phi:g}] in place of the limits"
     )
 
 
@@ -107,3 +107,33 @@ def test_a_changed_limit_checks_the_file_again_and_trains_nothing_again() -> Non
     first, second = one.variants[0].keys, other.variants[0].keys
     assert one.variants[0].name == other.variants[0].name
     assert [stage for stage in first if first[stage] != second[stage]] == ["quantise", "evaluate"]
+
+
+def test_a_file_exactly_at_its_limit_passes() -> None:
+    made = plan(max_file_bytes=30_000)
+    (solved,) = made.variants
+    assert checked_size(made, solved, 30_000) == "0.03 MB int8, 100.0 % of max_file_bytes"
+    assert checked_size(made, solved, 29_999).endswith("99.997 % of max_file_bytes")
+    with pytest.raises(BuildError, match="1 more than max_file_bytes"):
+        checked_size(made, solved, 30_001)
+
+
+def test_a_limit_that_is_met_exactly_is_used_up_and_the_next_is_over() -> None:
+    (solved,) = plan(max_macs=300_000).variants
+    needed = solved.variant.cost.macs
+    line = budget_line(plan(max_macs=needed))
+    assert line is not None
+    assert "uses 100.0 % of max_macs" in line
+    made = plan(max_macs=needed)
+    assert made.solution is not None
+    assert made.solution.next is not None
+    almost = budget_line(plan(max_macs=made.solution.next.cost.macs - 1))
+    assert almost is not None
+    assert not almost.endswith("would use 100.0 %")
+
+
+def test_times_of_equation_4_are_refused() -> None:
+    table = {**TABLE, "variants": {"times": [4]}, "scaling": {"equation": "linear"}}
+    recipe = recipe_from_table(table, Path("recipe.toml"))
+    with pytest.raises(RecipeError, match=r"phi = log2 N, .* Equation 3 .*max_macs in a recipe"):
+        make_plan(recipe, Digests("d", "d", None))

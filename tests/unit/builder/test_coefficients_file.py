@@ -1,6 +1,8 @@
 """Stored coefficients: written, read back, refused, and carried into the record of a family."""
 
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,10 @@ from edgescale.builder.coefficients_file import (
     write_coefficients,
 )
 from edgescale.builder.recipe_file import read_recipe
+from edgescale.cli.scaling_options import rules_of
 from edgescale.errors import RecipeError
 from edgescale.scaling.coefficients import Coefficients
+from edgescale.scaling.variant import SearchedNetwork
 
 STORED = StoredCoefficients(Coefficients(1.3, 1.1, 1.1), {"study": "screws", "trials": [1, 2]})
 RECIPE = """
@@ -34,6 +38,24 @@ epochs = 3
 def test_what_was_written_is_read_back(tmp_path: Path) -> None:
     write_coefficients(tmp_path / "coefficients.json", STORED)
     assert read_coefficients(tmp_path / "coefficients.json") == STORED
+
+
+def test_the_searched_network_is_carried_into_the_rules(tmp_path: Path) -> None:
+    searched = SearchedNetwork(1.0, 40, "ab" * 32)
+    stored = replace(STORED, searched=searched)
+    write_coefficients(tmp_path / "coefficients.json", stored)
+    assert read_coefficients(tmp_path / "coefficients.json") == stored
+    path = tmp_path / "recipe.toml"
+    path.write_text(RECIPE)
+    recipe = read_recipe(path)
+    assert recipe.rules.searched == searched
+    assert recipe.resolved()["scaling"]["searched"]["resolution"] == 40
+    rules = rules_of(coefficients_file=tmp_path / "coefficients.json", equation=None, alpha=None,
+                     beta=None, gamma=None)  # fmt: skip
+    assert rules.searched == searched
+    write_coefficients(tmp_path / "coefficients.json", STORED)
+    assert "searched" not in json.loads((tmp_path / "coefficients.json").read_text())
+    assert "searched" not in read_recipe(path).resolved()["scaling"]
 
 
 def test_a_recipe_takes_them_and_says_where_they_come_from(tmp_path: Path) -> None:
@@ -58,6 +80,9 @@ def test_a_recipe_takes_them_and_says_where_they_come_from(tmp_path: Path) -> No
         ({"equation": "power3"}, "did you mean 'power'"),
         ({"alhpa": 1.2}, "unknown key 'alhpa', did you mean 'alpha'"),
         ({"beta": "1.1"}, "beta: expected a number"),
+        ({"searched": {"phi": 1, "resolution": 40}}, "'architecture_digest' is missing"),
+        ({"searched": {"phi": 1, "resolution": 0}}, "resolution: expected a whole number from 1"),
+        ({"searched": [1]}, "searched: expected a table"),
         ({"provenance": []}, "provenance: expected a table"),
         ({"provenance": {"text": "x" * 70_000}}, "larger than 64 KiB"),
     ],
@@ -78,4 +103,16 @@ def test_a_file_that_is_none_is_one_sentence(tmp_path: Path) -> None:
         read_coefficients(path)
     path.write_text("[")
     with pytest.raises(RecipeError, match="not valid JSON"):
+        read_coefficients(path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(RecipeError, match="cannot be read"):
+        read_coefficients(path)
+
+
+def test_a_key_that_stands_there_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "coefficients.json"
+    write_coefficients(path, STORED)
+    path.write_text(path.read_text().replace('"beta"', '"alpha": 1.2, "beta"'))
+    with pytest.raises(RecipeError, match="the key 'alpha' stands there twice"):
         read_coefficients(path)

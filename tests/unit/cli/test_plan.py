@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from edgescale.architecture.baseline import find_baseline
 from edgescale.builder.coefficients_file import StoredCoefficients, write_coefficients
 from edgescale.cli.plan import command
 from edgescale.errors import ArchitectureError
 from edgescale.scaling.coefficients import Coefficients
+from edgescale.scaling.variant import scale
 
 
 def plan(*arguments: str) -> dict[str, Any]:
@@ -81,6 +83,12 @@ def test_phis_that_are_none_are_refused(phis: str) -> None:
         pytest.param(["--variants=s", "--fix-stem-head"], "as published", id="published, changed"),
         pytest.param(["--coefficients=c.json", "--alpha=1.2"], "the file or them", id="both"),
         pytest.param(["--phi=0,1", "--architecture=a.json"], "2 are planned", id="two networks"),
+        pytest.param(["--phi=1,1.0"], "--phi names 1.0 twice", id="one phi twice"),
+        pytest.param(["--times=2,2"], "--times names 2.0 twice", id="one N twice"),
+        pytest.param(["--variants=s,s"], "--variants names s twice", id="one name twice"),
+        pytest.param(["--variants=s", "--alpha=1.2"], "leave --alpha out", id="nothing to scale"),
+        pytest.param(["--variants=s", "--no-trim"], "--trim/--no-trim out", id="no trim"),
+        pytest.param(["--variants=s", "--resolution-step=8"], "-step out", id="no step"),
     ],
 )
 def test_what_does_not_go_together_is_a_usage_error(arguments: list[str], said: str) -> None:
@@ -97,6 +105,8 @@ def test_what_does_not_go_together_is_a_usage_error(arguments: list[str], said: 
         (["--beta=nan"], "beta is nan"),
         (["--max-bytes=1kB"], "the smallest there is: phi -3.79 with 1.92 MB of int8 weights"),
         (["--baseline=resnet"], "there are efficientnet-b, efficientnet-edgetpu"),
+        (["--baseline=."], "the name of a baseline's file must end in .toml"),
+        (["--times=4", "--equation=linear"], "ask for the MACs instead, with --max-macs (max_macs"),
     ],
 )
 def test_what_makes_no_network_is_refused_in_one_sentence(arguments: list[str], said: str) -> None:
@@ -119,6 +129,30 @@ def test_the_family_with_squeeze_and_excite_is_counted() -> None:
 def test_stem_and_head_can_stay_as_they_are() -> None:
     free, fixed = (plan("--phi=2", *more)["variants"][0] for more in ([], ["--fix-stem-head"]))
     assert fixed["parameters"] < free["parameters"]
+
+
+def test_a_network_whose_stem_and_head_stay_keeps_them() -> None:
+    free = plan("--baseline=efficientnet-lite", "--phi=2")
+    assert free == plan("--baseline=efficientnet-lite", "--phi=2", "--fix-stem-head")
+    assert free["fix_stem_head"] is True
+    lite = scale(find_baseline("efficientnet-lite"), 2)
+    assert free["variants"][0]["digest"] == lite.architecture.digest
+
+
+def test_a_phi_beside_published_names_takes_the_flags_of_scaling() -> None:
+    first, second = plan("--phi=1", "--variants=s", "--alpha=1.3")["variants"]
+    assert first["depth_coefficient"] == 1.3
+    assert (second["name"], second["dropout"]) == ("s", 0.2)
+
+
+def test_the_record_says_how_it_was_scaled() -> None:
+    record = plan("--phi=1", "--beta=1.2", "--no-trim", "--resolution-step=4")
+    scaling = {"equation": "power", "alpha": 1.2, "beta": 1.2, "gamma": 1.15, "trim": False,
+               "rounding": "nearest", "resolution_step": 4, "fix_stem_head": False}  # fmt: skip
+    assert {key: record[key] for key in scaling} == scaling
+    (variant,) = record["variants"]
+    assert variant["weight_bytes"] < variant["file_bytes"] < 1.2 * variant["weight_bytes"]
+    assert plan("--baseline=efficientnet-b", "--phi=0")["variants"][0]["file_bytes"] is None
 
 
 def test_coefficients_come_from_a_file(tmp_path: Path) -> None:

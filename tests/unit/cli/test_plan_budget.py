@@ -1,13 +1,15 @@
 """``edgescale plan`` with a budget, and the network it writes."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from click.testing import CliRunner
 
-from edgescale.architecture.network import architecture_from_dict
+from edgescale.architecture.record import architecture_from_dict
 from edgescale.cli.plan import command
+from edgescale.errors import EdgescaleError
 
 
 def said(*arguments: str) -> str:
@@ -68,7 +70,9 @@ def test_a_budget_for_the_file_is_tighter_than_for_its_weights() -> None:
 
 def test_beyond_the_largest_network_that_is_said() -> None:
     ones = ("--alpha=1", "--beta=1", "--gamma=1")
-    assert said("--max-macs=900G", *ones).endswith("there is no larger network\n")
+    assert said("--max-macs=900G", *ones).endswith("of 900 G MACs; phi ends at 20\n")
+    text = said("--max-bytes=900GB")
+    assert text.endswith("larger networks are beyond what can be trained\n")
     assert plan("--max-macs=900G", *ones)["solution"]["next"] is None
 
 
@@ -80,4 +84,31 @@ def test_the_planned_network_is_written_as_data(tmp_path: Path) -> None:
     assert record["layers"][0]["operation"] == "conv"
     assert record["layers"][0]["inputs"] == ["input"]
     assert sum(layer.weight_bytes for layer in network.layers) <= 4_000_000
-    assert json.loads(json.dumps(network.to_dict())) == record
+    assert record == {
+        "schema_version": 1, "digest": network.digest, **json.loads(json.dumps(network.to_dict()))
+    }  # fmt: skip
+
+
+def test_the_planned_network_goes_into_a_folder_that_is_there_and_destroys_nothing(
+    tmp_path: Path,
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name, complaint in (("none/a.json", "there is no folder"), ("pipe", "no regular file")):
+        result = CliRunner().invoke(command, ["--phi=0", f"--architecture={tmp_path / name}"])
+        assert isinstance(result.exception, EdgescaleError)
+        assert complaint in str(result.exception)
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_budget_reads_as_used_up_only_when_it_is() -> None:
+    exactly = plan("--phi=0.647")["variants"][0]["weight_bytes"]
+    assert " uses 100.0 % of 6.83 MB of" in said(f"--max-bytes={exactly}")
+    assert said(f"--max-bytes={exactly - 1}").endswith(
+        f"% of {exactly - 1:,} B of int8 weights; the next plateau, phi 0.647, needs {exactly:,} B"
+        " of int8 weights\n"
+    )
+    smallest = plan("--phi=-3.79")["variants"][0]["weight_bytes"]
+    result = CliRunner().invoke(command, [f"--max-bytes={smallest - 1}"])
+    assert f"keeps to {smallest - 1:,} B of int8 weights" in str(result.exception)
+    assert f"with {smallest:,} B of int8 weights" in str(result.exception)

@@ -163,6 +163,20 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
     assert read_json(tmp_path / "a.json", ManifestError) == {"n": 1}
 
 
+def test_what_is_no_regular_file_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "file.json").write_text("old")
+    (tmp_path / "link.json").symlink_to("file.json")
+    (tmp_path / "nowhere.json").symlink_to("none.json")
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "folder.json").mkdir()
+    before = {path.name: path.lstat().st_mode for path in tmp_path.iterdir()}
+    for name in ("link.json", "nowhere.json", "pipe.json", "folder.json"):
+        with pytest.raises(ArtifactError, match=f"{name}: is there and is no regular file"):
+            write_json(tmp_path / name, {})
+    assert {path.name: path.lstat().st_mode for path in tmp_path.iterdir()} == before
+    assert (tmp_path / "file.json").read_text() == "old"
+
+
 def test_an_unwritable_place_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ArtifactError, match="cannot be written"):

@@ -52,6 +52,7 @@ def listed(found: Plateau) -> tuple[float, float, Architecture]:
         pytest.param(ScalingRules(rounding="reference", resolution_step=2), id="reference"),
         pytest.param(ScalingRules(Coefficients.of("linear"), resolution_step=4), id="Equation 4"),
         pytest.param(ScalingRules(Coefficients(1, 1.3, 1)), id="width only"),
+        pytest.param(ScalingRules(resolution_step=32), id="steps of 32 pixels"),
     ],
 )
 @pytest.mark.parametrize("fixed", [False, True])

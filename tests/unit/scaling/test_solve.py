@@ -15,8 +15,9 @@ from edgescale.architecture.network import Architecture, laid_out
 from edgescale.errors import ArchitectureError
 from edgescale.scaling import variant
 from edgescale.scaling.coefficients import Coefficients
+from edgescale.scaling.plateaus import Line
 from edgescale.scaling.solve import Limits, in_words, phi_from_times, solve
-from edgescale.scaling.variant import ScalingRules, scale
+from edgescale.scaling.variant import ScalingRules, SearchedNetwork, scale
 
 EDGETPU = find_baseline("efficientnet-edgetpu")
 LINEAR = Coefficients.of("linear")
@@ -119,16 +120,32 @@ def test_with_the_trim_macs_do_fall_along_phi_and_the_largest_phi_is_found() -> 
         pytest.param(ScalingRules(rounding="reference", trim=False), id="reference"),
         pytest.param(ScalingRules(resolution_step=1), id="steps of a pixel"),
         pytest.param(ScalingRules(resolution_step=32, trim=False), id="steps of 32 pixels"),
+        pytest.param(ScalingRules(resolution_step=32), id="steps of 32 pixels, trimmed"),
     ],
 )
 def test_other_rules_are_solved_too(rules: ScalingRules, name: str) -> None:
-    costs = scan(SMALL, rules, -900, 1500)
-    for step in (-800, 0, 700):
-        limits = Limits(**{name: getattr(costs[step], name)})
-        phi = by_scan(costs, limits)
-        assert phi is not None
-        assert phi < 1.4  # or a scan of so few would not know the largest
-        assert solve(SMALL, limits, rules=rules).variant.phi == phi
+    costs = scan(SMALL, rules, -900, 3000)
+    for step in (-800, -300, 0, 350, 700):
+        exactly = getattr(costs[step], name)
+        for budget in (exactly, exactly - 1):
+            limits = Limits(**{name: budget})
+            phi = by_scan(costs, limits)
+            if phi is not None:
+                assert phi < 2.9  # or a scan of so few would not know the largest
+                assert solve(SMALL, limits, rules=rules).variant.phi == phi
+
+
+@pytest.mark.parametrize("step", [1, 2, 8, 32])
+def test_what_is_left_out_on_the_way_to_a_budget_of_macs_would_not_fit(step: int) -> None:
+    rules = ScalingRules(resolution_step=step)
+    line = Line(SMALL, 1000, rules)
+    costs = scan(SMALL, rules, -900, 3000)
+    for at in range(-800, 900, 100):
+        limit = costs[at].macs
+        ranges = list(line.may_fit(limit, -900, 3000))
+        looked_at = {phi for low, high in ranges for phi in range(low, high + 1)}
+        assert {phi for phi, cost in costs.items() if cost.macs <= limit} <= looked_at
+        assert ranges == sorted(ranges, reverse=True)
 
 
 def test_a_fixed_stem_and_head_are_solved_too() -> None:
@@ -231,9 +248,22 @@ def test_no_limit_and_a_file_that_is_never_written_are_refused() -> None:
 
 def test_n_times_larger_is_the_logarithm() -> None:
     assert [phi_from_times(times) for times in (1, 4, 32, 0.5)] == [0, 2, 5, -1]
+    with pytest.raises(ArchitectureError, match="the equation is 'linear'; ask for the MACs"):
+        phi_from_times(4, "linear")
 
 
 @pytest.mark.parametrize("times", [0, -4, float("nan"), float("inf")])
 def test_times_that_are_no_network_are_refused(times: float) -> None:
     with pytest.raises(ArchitectureError, match="give a number above zero"):
         phi_from_times(times)
+
+
+def test_a_searched_network_is_no_plateau_of_the_law() -> None:
+    limits = Limits(macs=scale(SMALL, 1).cost.macs)
+    law = solve(SMALL, limits)
+    stages = replace(law.variant.architecture, resolution=8, layers=())
+    phi = law.variant.phi
+    assert phi is not None
+    rules = ScalingRules(searched=SearchedNetwork(phi, 8, laid_out(stages).digest))
+    assert scale(SMALL, phi, rules=rules).resolution == 8
+    assert solve(SMALL, limits, rules=rules) == law

@@ -1,13 +1,15 @@
 """Scaling: what the equations promise and what rounding leaves of it."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from edgescale.architecture.baseline import find_baseline
+from edgescale.architecture.network import laid_out
 from edgescale.errors import ArchitectureError
 from edgescale.scaling.coefficients import Coefficients
-from edgescale.scaling.variant import ScalingRules, published, scale
+from edgescale.scaling.variant import ScalingRules, SearchedNetwork, published, scale
 
 EDGETPU = find_baseline("efficientnet-edgetpu")
 LITE = find_baseline("efficientnet-lite")
@@ -55,3 +57,29 @@ def test_names_say_phi() -> None:
 def test_a_phi_without_a_network_is_refused(phi: float) -> None:
     with pytest.raises(ArchitectureError, match="phi"):
         scale(EDGETPU, phi)
+
+
+def _searched(resolution: int = 280) -> ScalingRules:
+    """Rules with a network at phi 1 that the trim does not lead to."""
+    untrimmed = replace(scale(EDGETPU, 1).architecture, resolution=resolution, layers=())
+    return ScalingRules(searched=SearchedNetwork(1.0, resolution, laid_out(untrimmed).digest))
+
+
+def test_at_the_phi_of_a_search_the_searched_network_is_taken() -> None:
+    law, rules = scale(EDGETPU, 1), _searched()
+    found = scale(EDGETPU, 1, rules=rules)
+    assert law.resolution != found.resolution == 280
+    assert rules.searched is not None
+    assert found.architecture.digest == rules.searched.architecture_digest
+    assert found.cost.macs == sum(layer.macs for layer in found.architecture.layers)
+    assert found.macs_ratio > law.macs_ratio
+    assert scale(EDGETPU, 1.001, rules=rules) == scale(EDGETPU, 1.001)
+    assert scale(EDGETPU, 0, rules=rules) == scale(EDGETPU, 0)
+
+
+def test_a_searched_network_of_something_else_is_not_taken() -> None:
+    rules = _searched()
+    assert scale(EDGETPU, 1, classes=10, rules=rules) == scale(EDGETPU, 1, classes=10)
+    assert scale(LITE, 1, rules=rules) == scale(LITE, 1)
+    other = replace(rules, coefficients=Coefficients(1.0, 1.4, 1.0))
+    assert scale(EDGETPU, 1, rules=other) == scale(EDGETPU, 1, rules=replace(other, searched=None))
