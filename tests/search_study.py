@@ -69,11 +69,15 @@ def accuracy_of(job: TrialJob) -> float:
 
 @dataclass
 class PaperEngine:
-    """Gives curves by a rule; ``before`` is called with each job first and may raise."""
+    """Gives curves by a rule.
+
+    ``before`` is called with each job first, ``after_epoch`` with each epoch; both may raise.
+    """
 
     slots: int = 1
     accuracy: Callable[[TrialJob], float] = accuracy_of
     before: Callable[[TrialJob], None] = lambda job: None
+    after_epoch: Callable[[int], None] = lambda number: None
     name: str = "paper"
     ran: list[str] = field(default_factory=list)
     closed: threading.Event = field(default_factory=threading.Event)
@@ -88,6 +92,7 @@ class PaperEngine:
         for number, value in enumerate(curve, 1):
             if not on_epoch(Epoch(number, 1 - value, value, 2.0 * number, 1.0 * number)):
                 raise TrialStopped("stopped")
+            self.after_epoch(number)
         losses = tuple(1 - value for value in curve)
         return TrialOutcome(curve, losses, 6.0, 3.0, {"python": "3"}, "here")
 

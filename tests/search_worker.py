@@ -29,7 +29,10 @@ def main(settings: dict[str, Any]) -> None:
             if what == "dies" or (what == "dies-once" and begun.read_text() == "x"):
                 os.write(2, b"Killed by the kernel\n")
                 os.kill(os.getpid(), signal.SIGKILL)
+            if what == "hangs":
+                os.kill(os.getpid(), signal.SIGSTOP)
             if what == "sleeps":
                 time.sleep(60)
+                (folder / "slept").touch()
         tell(events, {"event": "done", "curve": [0.25, 0.5, 0.75], "losses": [0.5] * 3,
                       "wall_s": 3.0, "cpu_s": 1.5, "versions": {}, "host": "here"})  # fmt: skip

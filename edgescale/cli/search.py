@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 ENGINES = ("local", "ray")
 _CLASSES_UNSEEN = 1000
 
-EngineOf = Callable[[int], Engine]  # from the descriptor of the study's lock
+EngineOf = Callable[[int | None], Engine]  # from the descriptor of the study's lock
 
 
 @click.group("search")
@@ -50,11 +50,13 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
                      type=click.Path(path_type=Path),
                      help="Images in place of the recipe's: a folder per class."),
         click.option("--prune", type=click.Choice(PRUNERS),
-                     help="Stop weak trials early; they are reported, never compared."),
+                     help="Stop weak trials of the first seed early; their candidates are reported,"
+                          " never compared."),
         click.option("--epochs", type=click.IntRange(1, 10_000), metavar="N",
                      help="Of each training.  [default: the recipe's]"),
         click.option("--seeds", type=click.IntRange(1, 1_000), default=3, show_default=True,
-                     metavar="K", help="Trainings of each candidate, paired by seed."),
+                     metavar="K", help="Trainings of each candidate, paired by seed; more of them"
+                                       " go on with a study that is there."),
         click.option("--trials", "candidates", type=click.IntRange(1), metavar="N",
                      help="Candidates that random and tpe try."),
         click.option("--metric", type=click.Choice(METRICS), default="accuracy",
@@ -102,7 +104,10 @@ def coefficients(
     if address is not None and engine != "ray":
         raise click.UsageError("--address is for --engine ray")
     if dry_run:
-        _dry_run(options, jobs or cores(), as_json)
+        with closing(_engine(engine, jobs, address)(None)) as chosen:
+            # More processes than cores take turns; a cluster has a core for each of its slots.
+            able = chosen.slots if engine == "ray" else min(chosen.slots, cores())
+            _dry_run(options, chosen.slots, able, as_json)
         return
     if out is None:
         raise click.UsageError("Missing option '-o' / '--out'")
@@ -192,8 +197,8 @@ def _resumable(out: Path) -> Iterator[None]:
         raise
 
 
-def _dry_run(options: SearchOptions, slots: int, as_json: bool) -> None:
-    search, hours, why = _looked_at(options, slots)
+def _dry_run(options: SearchOptions, slots: int, able: int, as_json: bool) -> None:
+    search, hours, why = _looked_at(options, able)
     record = plan_record(search, hours, why, slots)
     if as_json:
         show.json_object(record)

@@ -9,7 +9,7 @@ import click
 from edgescale.cli import show
 from edgescale.search.definition import Search
 from edgescale.search.estimate import Estimate
-from edgescale.search.provenance import WEIGHTS, chosen_trial
+from edgescale.search.provenance import chosen_trial, stored_weights
 from edgescale.search.report import COEFFICIENTS_FILE, REPORT_FILE
 from edgescale.search.summary import gain, name_of, seeds_text, spread, summary_lines
 from edgescale.search.trial import TrialRecord
@@ -26,6 +26,7 @@ class Progress:
 
     def __init__(self, search: Search, slots: int) -> None:
         self._total, self._slots = search.trials, slots
+        self._later_seeds = len(search.seeds) - 1
         self._ended: set[str] = set()
         self._taken_s: list[float] = []
         self._told = 0
@@ -33,6 +34,8 @@ class Progress:
     def ended(self, record: TrialRecord, new: bool) -> None:
         """Takes one trial; those of an earlier search are only counted."""
         self._ended.add(record.identity)
+        if record.state == "pruned":
+            self._total -= self._later_seeds  # of a candidate that is not trained further
         self._taken_s.append(record.wall_s)
         if new:
             self._told += 1
@@ -136,7 +139,7 @@ def outcome(view: StudyView, verdict: Verdict, out: Path) -> dict[str, Any]:
         "cpu_s": sum(record.cpu_s for record in every),
         "verdict": verdict.to_dict(),
         "coefficients": str(out / COEFFICIENTS_FILE),
-        "weights": str(_weights(view, verdict, out)),
+        "weights": None if (weights := _weights(view, verdict, out)) is None else str(weights),
     }  # fmt: skip
 
 
@@ -159,8 +162,15 @@ def print_outcome(view: StudyView, verdict: Verdict, out: Path) -> None:
         click.echo(line)
     click.echo(f"The report is {out / REPORT_FILE}. To go on, in a recipe:")
     click.echo(f'[scaling]\ncoefficients = "{(out / COEFFICIENTS_FILE).absolute()}"')
-    click.echo(f'[weights]\nfrom = "file"\nfile = "{_weights(view, verdict, out).absolute()}"')
+    weights = _weights(view, verdict, out)
+    if weights is None:
+        trial = chosen_trial(view, verdict)
+        click.echo(f"The weights of its best trial {trial} are not there; a build starts anew.")
+    else:
+        click.echo(f'[weights]\nfrom = "file"\nfile = "{weights.absolute()}"')
 
 
-def _weights(view: StudyView, verdict: Verdict, out: Path) -> Path:
-    return out / WEIGHTS.format(trial=chosen_trial(view, verdict))
+def _weights(view: StudyView, verdict: Verdict, out: Path) -> Path | None:
+    """Returns the file to go on from; None where it was removed."""
+    found = stored_weights(chosen_trial(view, verdict), out)
+    return None if found is None else out / found["file"]

@@ -1,11 +1,11 @@
 """What a search is: recipe, data, candidates, seeds and scoring, fixed before its first trial.
 
-The definition is stored with the study, so that a search which goes on is the one that began:
-whoever asks for another one in the same folder is told what differs.
+The definition is stored with the study, so that a search which goes on is the one that began.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,16 +18,17 @@ from edgescale.builder.recipe_file import recipe_from_table
 from edgescale.builder.toml_file import parse_toml
 from edgescale.errors import SearchError
 from edgescale.scaling.variant import scale
+from edgescale.search.grid import incumbent_of
 from edgescale.search.score import Scoring
-from edgescale.search.space import Candidate, Space, make_space, sample
+from edgescale.search.space import Candidate, Space, make_space, numbers, sample
 from edgescale.search.training import TrialJob, versions
 from edgescale.search.trial import candidate_identity, trial_identity
 
+log = logging.getLogger(__name__)
 STRATEGIES = ("grid", "random", "tpe")
 PRUNERS = ("halving",)
 TRIALS_FOLDER = "trials"
 _SCHEMA_VERSION = 1
-_MOST_DIFFERENCES = 3
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,16 @@ class Search:
 
     @cached_property
     def chosen(self) -> tuple[Candidate, ...]:
-        """The candidates in the order of their trials; TPE chooses among all of them later."""
-        if self.options.strategy == "random":
-            number = self.options.candidates or len(self.space.candidates)
-            return sample(self.space, number, self.sampler_seed)
-        return self.space.candidates
+        """The candidates in the order of their trials; TPE chooses among all of them later.
+
+        Raises:
+            SearchError: more are asked for than there are.
+        """
+        if self.options.strategy == "grid":
+            return self.space.candidates
+        number = self.options.candidates or len(self.space.candidates)
+        drawn = sample(self.space, number, self.sampler_seed)
+        return drawn if self.options.strategy == "random" else self.space.candidates
 
     @cached_property
     def baseline(self) -> Candidate:
@@ -109,17 +115,21 @@ class Search:
         return range(self.options.seeds)
 
     @property
+    def wanted(self) -> int:
+        """How many candidates are to be tried."""
+        return min(self.options.candidates or len(self.chosen), len(self.chosen))
+
+    @property
     def sampler_seed(self) -> int:
         """Seed of what is drawn: the recipe's own, which trials do not use."""
         return self.training.seed
 
     @property
     def trials(self) -> int:
-        """How many trials the whole search has, the baseline's included."""
-        number = min(self.options.candidates or len(self.chosen), len(self.chosen))
-        return (number + (self.options.baseline == "trained")) * len(self.seeds)
+        """How many trials the whole search has where none is pruned, the baseline's included."""
+        return (self.wanted + (self.options.baseline == "trained")) * len(self.seeds)
 
-    def pairs(self, candidates: tuple[Candidate, ...]) -> Iterator[tuple[Candidate, int]]:
+    def pairs(self, candidates: Sequence[Candidate]) -> Iterator[tuple[Candidate, int]]:
         """Yields trials seed by seed: a search that is cut short has compared all candidates."""
         for seed in self.seeds:
             for candidate in candidates:
@@ -177,6 +187,7 @@ class Search:
             "prune": options.prune,
             "sampler_seed": self.sampler_seed,
             "candidates": [candidate.identity for candidate in self.chosen],
+            "seeds_before": [],  # what ``continued`` adds
             "versions": versions(),
         }
         plain: dict[str, Any] = json.loads(json.dumps(record))
@@ -206,10 +217,23 @@ def plan_search(options: SearchOptions, *, classes: int | None = None) -> Search
             f"{options.recipe}: a trial is scored on validation images, of which there are none;"
             " raise data.validation_fraction"
         )
+    _tell_unused(recipe)
     outputs = classes or (len(data.labels) if data else 0)
     space = make_space(recipe.baseline, classes=outputs, rules=recipe.rules, phi=options.phi,
                        step=options.step, tolerance=options.tolerance)  # fmt: skip
     return Search(options, table, recipe, training, data, outputs, space, epochs)
+
+
+def _tell_unused(recipe: Recipe) -> None:
+    own = recipe.rules.coefficients
+    published = incumbent_of(own.equation)
+    if own != published:
+        log.warning(
+            "the recipe's own alpha, beta and gamma %g/%g/%g are not used: a search tries those of"
+            " its grid, beside the published %g/%g/%g",
+            *numbers(own),
+            *numbers(published),
+        )
 
 
 def _training(recipe: Recipe, options: SearchOptions) -> tuple[TrainingRecipe, int]:
@@ -250,38 +274,6 @@ def check_trained(trained: TrainedScore | None, baseline: str, name: str) -> Non
             " its [baseline.trained] in the recipe, --train-baseline to train it here too, or"
             " --untrained-baseline to search without"
         )
-
-
-def check_same(stored: Mapping[str, Any], asked: Mapping[str, Any], folder: Path) -> None:
-    """Refuses to go on with a study that is another one.
-
-    Raises:
-        SearchError: naming what differs.
-    """
-    found = list(_differences(stored, asked))
-    if found:
-        more = f" and {len(found) - _MOST_DIFFERENCES} more" * (len(found) > _MOST_DIFFERENCES)
-        raise SearchError(
-            f"{folder}: holds another search, which differs in"
-            f" {'; '.join(found[:_MOST_DIFFERENCES])}{more}; ask for the same to go on with it, or"
-            " choose another --out"
-        )
-
-
-def _differences(
-    stored: Mapping[str, Any], asked: Mapping[str, Any], at: str = ""
-) -> Iterator[str]:
-    for key in [*stored, *(key for key in asked if key not in stored)]:
-        old, new = stored.get(key), asked.get(key)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            yield from _differences(old, new, f"{at}{key}.")
-        elif old != new:
-            yield f"{at}{key} ({_short(old)} there, {_short(new)} asked)"
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _task(recipe: Recipe) -> str:

@@ -1,5 +1,6 @@
 """What a search will take, from a few measured steps of its incumbent on this machine."""
 
+import math
 import tempfile
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,7 +24,12 @@ def estimate(search: Search, slots: int) -> Estimate:
     """Trains some twenty steps after a warm-up; nothing is kept.
 
     Candidates cost the same, so one speaks for all; the baseline's trials count by their MACs. One
-    thread trains a trial, so its wall time is its CPU time where each slot has a core.
+    thread trains a trial, so its wall time is its CPU time where each slot has a core. The last
+    trials need as long as the first, though slots are idle beside them.
+
+    Args:
+        search: what is searched.
+        slots: trials at a time that have a core each.
 
     Raises:
         BuildError: TensorFlow is missing, or the training failed.
@@ -41,4 +47,5 @@ def estimate(search: Search, slots: int) -> Estimate:
     if search.options.baseline == "trained":
         share = own.variant.cost.macs / search.space.target_macs
         whole -= seeds * search.epochs * epoch_s * (1 - share)
-    return Estimate(trial_s, whole / min(slots, search.trials) / 3600, whole / 3600)
+    rounds = math.ceil(search.trials / slots)
+    return Estimate(trial_s, rounds * whole / search.trials / 3600, whole / 3600)

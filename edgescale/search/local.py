@@ -2,6 +2,7 @@
 
 However the search ends, its trials end with it: they are terminated on every way out, die with this
 process where it is killed, and inherit the study's lock, so that no other search starts beside one.
+One that hangs is ended and has failed.
 """
 
 import json
@@ -17,6 +18,7 @@ from typing import IO, Any
 from edgescale.family.store import write_bytes
 from edgescale.inference.child import ended_by, last_words, python_command
 from edgescale.search.engine import EngineClosed, TrialFailed, TrialStopped
+from edgescale.search.patience import Patience, Silence
 from edgescale.search.training import Epoch, OnEpoch, TrialJob, TrialOutcome, outcome_from_dict
 
 LOG_FILE = "worker.log"
@@ -31,12 +33,16 @@ class LocalEngine:
     Args:
         slots: trials that may run at a time.
         lock: descriptor of the study's lock, which the children inherit.
+        patience: how long a trial may keep silent.
     """
 
     name = "local"
 
-    def __init__(self, slots: int, lock: int | None = None) -> None:
+    def __init__(
+        self, slots: int, lock: int | None = None, patience: Patience | None = None
+    ) -> None:
         self.slots = slots
+        self._patience = patience or Patience()
         self._inherited = () if lock is None else (lock,)
         self._guard = threading.Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
@@ -75,7 +81,10 @@ class LocalEngine:
         self, job: TrialJob, on_epoch: OnEpoch, *, measure: bool = False
     ) -> dict[str, Any]:
         """Runs one process and returns its last event."""
-        with self._process(job, measure) as process:
+        with (
+            self._process(job, measure) as process,
+            Silence(self._patience, process.kill) as silence,
+        ):
             for line in process.stdout or ():
                 event = _event(line)
                 kind = event.pop("event", None)
@@ -83,12 +92,17 @@ class LocalEngine:
                     return event
                 if kind == "error":
                     raise TrialFailed(event["message"])
-                if kind == "epoch" and not on_epoch(Epoch(**event)):
-                    raise TrialStopped(f"trial {job.identity}: stopped")
+                if kind == "epoch":
+                    epoch = Epoch(**event)
+                    silence.heard(epoch)
+                    if not on_epoch(epoch):
+                        raise TrialStopped(f"trial {job.identity}: stopped")
             process.wait()
         if self._closed:
             raise EngineClosed(f"trial {job.identity}: the search was ended")
         log = Path(job.folder) / LOG_FILE
+        if silence.said:
+            raise TrialFailed(f"{silence.said}; see {log}")
         with log.open("rb") as file:
             raise _Died(f"{ended_by(process.returncode)}{last_words(file)}; see {log}")
 

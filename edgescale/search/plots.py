@@ -6,12 +6,13 @@ Colours are Okabe & Ito's and viridis, which people who see few colours can tell
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from edgescale.errors import SearchError
 from edgescale.scaling.coefficients import Coefficients
-from edgescale.search.paired import CONFIDENCE, INSTALL_SEARCH, t_quantile
+from edgescale.search.paired import INSTALL_SEARCH, paired_difference
 from edgescale.search.space import Candidate
 from edgescale.search.summary import name_of, seeds_of
 from edgescale.search.verdict import Standing, Verdict
@@ -35,13 +36,14 @@ def score_macs_png(view: StudyView, verdict: Verdict) -> bytes:
     for one in verdict.standings:
         _score_mark(axes, one, published=one.candidate == verdict.incumbent)
     axes.margins(x=0.08, y=0.08)
-    _baseline_line(axes, view)
-    _labels(axes, verdict)
+    _labels(axes, [*_baseline_band(axes, view), *_shown(verdict)])
     axes.set_xlabel("realised multiply-accumulates of one image, millions")
     axes.set_ylabel(f"validation {view.scoring.metric} ({view.scoring.text}), %")
     axes.set_title(
-        f"Names: alpha/beta/gamma. Mean of {seeds_of(len(verdict.seeds))} with its 95 % interval;"
-        " small dots: single seeds.",
+        f"Names: alpha/beta/gamma. Means of {seeds_of(len(verdict.seeds))}; small dots: single"
+        " seeds. Bars: each candidate's own 95 % interval;\n"
+        "the verdict pairs candidates by seed and is sharper than the bars."
+        + " Dashed, with its interval: the baseline." * bool(view.baseline_scores),
         fontsize=8.5, loc="left",
     )  # fmt: skip
     axes.grid(alpha=0.25)
@@ -120,48 +122,75 @@ def _png(figure: Any) -> bytes:
 def _score_mark(axes: Any, standing: Standing, *, published: bool) -> None:
     colour, marker = (_ORANGE, "D") if published else (_BLUE, "o")
     x, y = standing.macs / 1e6, 100 * standing.mean
-    if standing.sd is not None:
-        n = len(standing.scores)
-        reach = t_quantile(0.5 + CONFIDENCE / 2, n - 1) * 100 * standing.sd / math.sqrt(n)
-        axes.errorbar([x], [y], yerr=[reach], color=colour, capsize=4, linewidth=1.3, zorder=3)
+    interval = _own_interval(standing.scores)
+    if interval is not None:
+        reach = [[y - interval[0]], [interval[1] - y]]
+        axes.errorbar([x], [y], yerr=reach, color=colour, capsize=4, linewidth=1.3, zorder=3)
     seeds = [100 * score for score in standing.scores]
     axes.plot([x] * len(seeds), seeds, ".", color=colour, alpha=0.45, markersize=6, zorder=2)
     axes.plot([x], [y], marker, color=colour, markersize=8, markeredgecolor="white", zorder=4)
 
 
-def _baseline_line(axes: Any, view: StudyView) -> None:
-    scores = [100 * one.score for one in view.baseline_scores if one.score is not None]
+def _own_interval(scores: Sequence[float]) -> tuple[float, float] | None:
+    """Returns the 95 % interval of a mean score in per cent, as far as there are such scores."""
+    own = paired_difference(scores)
+    if own.low is None or own.high is None:
+        return None
+    return 100 * max(0.0, own.low), 100 * min(1.0, own.high)
+
+
+@dataclass(frozen=True)
+class _Label:
+    """A name in the column at the right; ``macs`` is None where its mark is a line."""
+
+    text: str
+    macs: int | None
+    mean: float
+    colour: str
+    bold: bool = False
+
+
+def _baseline_band(axes: Any, view: StudyView) -> Iterator[_Label]:
+    """Draws the unscaled baseline's mean and its 95 % interval over the whole width."""
+    scores = [one.score for one in view.baseline_scores if one.score is not None]
     if not scores:
         return
-    mean = math.fsum(scores) / len(scores)
-    axes.axhline(mean, color=_GREEN, linewidth=1.2, linestyle="--", zorder=1)
-    axes.annotate(
-        f"baseline, not scaled: {view.baseline_scores[0].macs / 1e6:,.2f} M MACs,"
-        f" {seeds_of(len(scores))}",
-        (0.01, mean), xycoords=("axes fraction", "data"), xytext=(0, 4),
-        textcoords="offset points", fontsize=9, color=_GREEN,
-    )  # fmt: skip
+    mean, interval = math.fsum(scores) / len(scores), _own_interval(scores)
+    axes.axhline(100 * mean, color=_GREEN, linewidth=1.2, linestyle="--", zorder=1)
+    if interval is not None:
+        axes.axhspan(*interval, color=_GREEN, alpha=0.1, linewidth=0, zorder=0)
+    macs = view.baseline_scores[0].macs
+    yield _Label(f"baseline, not scaled: {macs / 1e6:,.2f} M", None, mean, _GREEN)
 
 
-def _labels(axes: Any, verdict: Verdict) -> None:
-    """Names the candidates in a column at the right, each led to its mark by a thin line."""
+def _shown(verdict: Verdict) -> Iterator[_Label]:
     shown = list(verdict.standings[:_MOST_LABELS])
     if verdict.standing(verdict.incumbent) not in shown:
         shown[-1] = verdict.standing(verdict.incumbent)
-    shown.sort(key=lambda one: one.mean)
-    bottom, top = axes.get_ylim()
-    gap = _LABEL_GAP * (top - bottom)
-    places = spread_out([100 * one.mean for one in shown], gap, bottom + gap / 2, top - gap / 2)
-    for one, place in zip(shown, places, strict=True):
+    for one in shown:
         published, best = one.candidate == verdict.incumbent, one.candidate == verdict.best
         words = [name_of(one.coefficients), *["published"] * published, *["best mean"] * best]
         colour = _ORANGE if published else "black"
+        yield _Label(", ".join(words), one.macs, one.mean, colour, best or published)
+
+
+def _labels(axes: Any, labels: Iterable[_Label]) -> None:
+    """Writes names in a column at the right, each led to its mark by a thin line."""
+    rising = sorted(labels, key=lambda label: label.mean)
+    bottom, top = axes.get_ylim()
+    gap = _LABEL_GAP * (top - bottom)
+    means = [100 * label.mean for label in rising]
+    places = spread_out(means, gap, bottom + gap / 2, top - gap / 2)
+    edge = axes.get_yaxis_transform()
+    for label, mean, place in zip(rising, means, places, strict=True):
+        x, coordinates = (1.0, edge) if label.macs is None else (label.macs / 1e6, "data")
         axes.annotate(
-            ", ".join(words), (one.macs / 1e6, 100 * one.mean), xytext=(1.02, place),
-            textcoords=axes.get_yaxis_transform(), fontsize=9, color=colour, va="center",
-            fontweight="bold" if best or published else "normal", annotation_clip=False,
+            label.text, (x, mean), xycoords=coordinates, xytext=(1.02, place), textcoords=edge,
+            fontsize=9, color=label.colour, va="center", annotation_clip=False,
+            fontweight="bold" if label.bold else "normal",
             arrowprops={"arrowstyle": "-", "color": _GREY, "linewidth": 0.6, "alpha": 0.7,
-                        "relpos": (0, 0.5), "shrinkA": 2, "shrinkB": 5},
+                        "relpos": (0, 0.5), "shrinkA": 2,
+                        "shrinkB": 0 if label.macs is None else 5},
         )  # fmt: skip
     axes.set_ylim(bottom, top)
 

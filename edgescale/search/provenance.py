@@ -12,6 +12,7 @@ from typing import Any
 from edgescale import __version__
 from edgescale.builder.coefficients_file import StoredCoefficients
 from edgescale.family.store import sha256_of
+from edgescale.scaling.variant import SearchedNetwork
 from edgescale.search.summary import seeds_of, summary_lines
 from edgescale.search.trial import TrialRecord, trial_identity
 from edgescale.search.verdict import Verdict
@@ -34,10 +35,10 @@ def stored_coefficients(view: StudyView, verdict: Verdict, folder: Path) -> Stor
         "scores": dict(zip(map(str, verdict.seeds), chosen.scores, strict=True)),
         "mean": chosen.mean,
         "sd": chosen.sd,
-        "weights": _weights(chosen_trial(view, verdict), folder),
+        "weights": stored_weights(chosen_trial(view, verdict), folder),
         "versions": versions_of([*view.records, *view.baseline_scores]),
     }
-    return StoredCoefficients(chosen.coefficients, provenance)
+    return StoredCoefficients(chosen.coefficients, provenance, _searched(view, chosen.candidate))
 
 
 def chosen_trial(view: StudyView, verdict: Verdict) -> str:
@@ -76,7 +77,15 @@ def _baseline(view: StudyView) -> dict[str, Any]:
     return {"baseline_trained": bool(published), "baseline_score": published}
 
 
-def _weights(trial: str, folder: Path) -> dict[str, str] | None:
+def _searched(view: StudyView, candidate: str) -> SearchedNetwork:
+    """Returns the candidate's own network, so that a build at its phi can take its weights."""
+    known = next(one for one in view.space.candidates if one.identity == candidate)
+    network = known.variant.architecture
+    return SearchedNetwork(known.phi, network.resolution, network.digest)
+
+
+def stored_weights(trial: str, folder: Path) -> dict[str, str] | None:
+    """Returns where a trial's weights lie in the study's folder; None where they are not there."""
     file = WEIGHTS.format(trial=trial)
     path = folder / file
     return {"trial": trial, "file": file, "sha256": sha256_of(path)} if path.is_file() else None

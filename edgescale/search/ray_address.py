@@ -22,7 +22,8 @@ def prepared_address(address: str | None) -> str:
     """Returns the address for Ray, and turns its usage reports off.
 
     Args:
-        address: ``host:port``; None for ``RAY_ADDRESS`` or else the cluster on this machine.
+        address: ``host:port``; None for ``RAY_ADDRESS`` or else the cluster on this machine. An
+            empty one is none: it would join whatever cluster there is.
 
     Raises:
         SearchError: Ray is not installed, or nobody answers at the address.
@@ -32,7 +33,8 @@ def prepared_address(address: str | None) -> str:
             f"--engine ray needs Ray, which is not installed; install it with: {INSTALL_RAY}"
         )
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    wanted = address or os.environ.get("RAY_ADDRESS") or THIS_MACHINE
+    known = os.environ.get("RAY_ADDRESS") or THIS_MACHINE
+    wanted = known if address is None else address
     if wanted != THIS_MACHINE:
         _probe(wanted)
     return wanted
@@ -58,7 +60,7 @@ def _probe(address: str) -> None:
     match = _ADDRESS.fullmatch(address)
     if match is None or not 0 < int(match["port"]) < 65536:
         raise SearchError(
-            f"{address}: not the address of a Ray cluster; give host:port, such as 127.0.0.1:6379"
+            f"'{address}': not the address of a Ray cluster; give host:port, such as 127.0.0.1:6379"
         )
     try:
         where = match["host"].strip("[]"), int(match["port"])

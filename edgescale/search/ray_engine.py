@@ -1,4 +1,4 @@
-"""Trains trials on a Ray cluster: the engine for more than one machine, and the only user of Ray.
+"""Trains trials on a Ray cluster: the engine for more than one machine.
 
 A trial is one actor on one CPU, in a process of its own as with the local engine, so that equal
 versions give equal scores. It yields an event for every epoch and at last the weights. Ray could
@@ -12,25 +12,20 @@ trial compares the digests of its network and of the images with those of the st
 trains. A Ray cluster runs the code of anyone who reaches it: keep it in a network of your own.
 """
 
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
+import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgescale.errors import SearchError
 from edgescale.family.store import write_bytes
-from edgescale.inference.child import python_command
 from edgescale.search.engine import EngineClosed, TrialFailed, TrialStopped
 from edgescale.search.events import trial_events
-from edgescale.search.ray_address import INSTALL_RAY, no_cluster, prepared_address
+from edgescale.search.patience import Patience, Silence
+from edgescale.search.ray_cluster import join_cluster, on_node, one_line
+from edgescale.search.ray_trainer import Events, Trainer, remove_folder
 from edgescale.search.training import (
     WEIGHTS_FILE,
     Epoch,
@@ -38,45 +33,12 @@ from edgescale.search.training import (
     TrialJob,
     TrialOutcome,
     outcome_from_dict,
-    versions,
 )
 
+log = logging.getLogger(__name__)
 _RETRIES = 3  # of a trial whose worker or node died, in this run of the search
-_CONNECT_S = 30.0  # where something else listens, Ray would wait for minutes
-_NODE_S = 60.0
 _END_S = 3.0
-_NOBODY = 3  # exit code: there is no cluster
-
-Events = Callable[[TrialJob, Path], Iterator[dict[str, Any]]]
-
-
-class Trainer:
-    """The process of one trial on a worker.
-
-    Args:
-        events: trains a job in a folder and yields its events.
-    """
-
-    def __init__(self, events: Events) -> None:
-        self._events = events
-        self._folder = Path(tempfile.mkdtemp(prefix="edgescale-"))
-
-    def train(self, job: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """Trains; yields the events, the last one with the node's name."""
-        import ray
-
-        node = ray.get_runtime_context().get_node_id()
-        for event in self._events(TrialJob(**job), self._folder):
-            if event["event"] == "done":
-                outcome = event["outcome"]
-                outcome["host"] = f"{outcome['host']} (Ray node {node[:8]})"
-                outcome["versions"]["ray"] = ray.__version__
-            yield event
-
-    def end(self) -> None:
-        """Removes the trial's files and ends the process, in the middle of an epoch if need be."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-        os._exit(0)
+_CPU_S = 300.0  # without a free CPU, after which that is said
 
 
 class RayEngine:
@@ -85,14 +47,18 @@ class RayEngine:
     Args:
         slots: trials that may run at a time.
         events: trains a job in a folder of a worker and yields its events.
+        patience: how long a trial may keep silent; then its worker counts as dead.
     """
 
     name = "ray"
 
-    def __init__(self, slots: int, events: Events = trial_events) -> None:
+    def __init__(
+        self, slots: int, events: Events = trial_events, patience: Patience | None = None
+    ) -> None:
         import ray
 
         self.slots = slots
+        self._patience = patience or Patience()
         self._events = events
         # Two calls at a time, so that ``end`` is heard during ``train``.
         self._trainer = ray.remote(num_cpus=1, max_restarts=0, max_concurrency=2)(Trainer)
@@ -132,18 +98,30 @@ class RayEngine:
         from ray.exceptions import RayError, RayTaskError
 
         with self._started(job) as trainer:
+            refs = trainer.train.options(num_returns="streaming").remote(job.to_dict())
+            place: Mapping[str, Any] | None = None
+            silence = Silence(self._patience, lambda: ray.kill(trainer))
             try:
-                for ref in trainer.train.options(num_returns="streaming").remote(job.to_dict()):
-                    event = ray.get(ref)
-                    if event["event"] == "done":
-                        write_bytes(Path(job.folder) / WEIGHTS_FILE, event["weights"])
-                        return outcome_from_dict(event["outcome"])
-                    _heard(event, job, on_epoch)
+                place = _first(refs, job)
+                with silence:
+                    return self._outcome(refs, job, _Heard(job, on_epoch, silence))
             except RayTaskError as problem:
-                raise TrialFailed(_one_line(problem.cause)) from problem
+                raise TrialFailed(one_line(problem.cause)) from problem
             except RayError as problem:
                 self._check_open(job)
-                raise _Died(str(problem).partition("\n")[0]) from problem
+                if place:
+                    _remove(place)
+                raise _Died(silence.said or str(problem).partition("\n")[0]) from problem
+
+    def _outcome(self, refs: Iterator[Any], job: TrialJob, heard: "_Heard") -> TrialOutcome:
+        import ray
+
+        for ref in refs:
+            event = ray.get(ref)
+            if event["event"] == "done":
+                write_bytes(Path(job.folder) / WEIGHTS_FILE, event["weights"])
+                return outcome_from_dict(event["outcome"])
+            heard.take(event)
         self._check_open(job)
         raise _Died("no outcome")
 
@@ -182,119 +160,51 @@ def connect(address: str | None, jobs: int | None = None) -> RayEngine:
     Raises:
         SearchError: Ray or a cluster is missing, or its nodes cannot run the trials.
     """
-    wanted = prepared_address(address)
-    if not _answers(wanted):
-        raise no_cluster(wanted)
-    import ray
-
-    try:
-        _init(wanted)
-        slots = _usable_cpus()
-    except ConnectionError as problem:
-        raise no_cluster(wanted) from problem
-    except (RuntimeError, ValueError, ray.exceptions.RayError) as problem:
-        raise SearchError(f"the Ray cluster cannot be used: {_one_line(problem)}") from problem
-    except SearchError:
-        ray.shutdown()
-        raise
+    slots = join_cluster(address)
     return RayEngine(min(slots, jobs or slots))
 
 
-def main(settings: dict[str, Any]) -> None:
-    """Connects to the cluster at ``address`` and ends, in a process that may hang or abort."""
-    with suppress(RuntimeError, ValueError):  # told where it is tried again
-        try:
-            _init(settings["address"])
-        except ConnectionError:
-            sys.exit(_NOBODY)
+def _first(refs: Any, job: TrialJob) -> Mapping[str, Any]:
+    """Waits for a trial's process, which begins once a CPU is free; returns where it is."""
+    import ray
 
-
-def _heard(event: dict[str, Any], job: TrialJob, on_epoch: OnEpoch) -> None:
-    """Passes an epoch on.
-
-    Raises:
-        TrialFailed: it is an error.
-        TrialStopped: no further epoch is wanted.
-    """
-    if event.pop("event") == "error":
-        raise TrialFailed(event["message"])
-    if not on_epoch(Epoch(**event)):
-        raise TrialStopped(f"trial {job.identity}: stopped")
-
-
-def _answers(address: str) -> bool:
-    """Says whether Ray finds a cluster, whatever it then says of it."""
-    command = python_command(__name__, {"address": address})
-    try:
-        done = subprocess.run(
-            command, timeout=_CONNECT_S, stdin=subprocess.DEVNULL, capture_output=True
+    while not ray.wait([refs], timeout=_CPU_S, fetch_local=False)[0]:
+        log.warning(
+            "trial %s waits for a free CPU of the Ray cluster; another program may use them all",
+            job.identity,
         )
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode >= 0 and done.returncode != _NOBODY
+    for ref in refs:
+        place: Mapping[str, Any] = ray.get(ref)
+        return place
+    raise _Died("it never began")
 
 
-def _init(address: str) -> None:
-    """Connects this process, and keeps Ray from printing and from taking over SIGTERM."""
+def _remove(place: Mapping[str, Any]) -> None:
+    """Asks the node of a trial that died to remove its folder; nobody waits for that."""
     import ray
 
-    # Neither has a public switch. The death of a worker would be printed to stdout, where our
-    # results go; and a loopback address would be taken for the machine's outward one, where a
-    # cluster that was started for this machine alone does not listen.
-    ray._private.worker._worker_logs_enabled = False
-    ray._private.ray_constants.ENABLE_RAY_CLUSTER = False
-    at_sigterm = signal.getsignal(signal.SIGTERM)
-    ray.init(address, log_to_driver=False, logging_level="error")
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, at_sigterm)
+    remover = ray.remote(num_cpus=0, max_retries=0)(remove_folder)
+    remover.options(scheduling_strategy=on_node(place["node"])).remote(place["folder"])
 
 
-def _usable_cpus() -> int:
-    """Returns on how many CPUs trials can run, after a question to every node that has one.
+@dataclass(frozen=True)
+class _Heard:
+    """Passes a trial's events on."""
 
-    Raises:
-        SearchError: there is none, or a node has not the same packages as this machine.
-    """
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+    job: TrialJob
+    on_epoch: OnEpoch
+    silence: Silence
 
-    ask = ray.remote(num_cpus=0, max_calls=1, max_retries=0)(versions)
-    cpus, answers = 0, {}
-    for node in ray.nodes():
-        own = int(node["Resources"].get("CPU", 0)) if node["Alive"] else 0
-        if own:
-            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            name = f"{node['NodeManagerAddress']} ({node['NodeID'][:8]})"
-            answers[name] = ask.options(scheduling_strategy=there).remote()
-            cpus += own
-    for name, answer in answers.items():
-        _check_node(name, answer)
-    if not cpus:
-        raise SearchError("the Ray cluster has no CPU for trials; add a node to it")
-    return cpus
+    def take(self, event: dict[str, Any]) -> None:
+        """Passes an epoch on.
 
-
-def _check_node(name: str, answer: Any) -> None:
-    import ray
-    from ray.exceptions import GetTimeoutError, RayError
-
-    try:
-        there = ray.get(answer, timeout=_NODE_S)
-    except GetTimeoutError as problem:
-        raise SearchError(f"Ray node {name} does not answer; restart or remove it") from problem
-    except RayError as problem:
-        raise SearchError(
-            f"Ray node {name} cannot run edgescale; install the same version of it there, with:"
-            f" {INSTALL_RAY}"
-        ) from problem
-    for package, wanted in versions().items():
-        found = there.get(package, "none")
-        if package != "python" and found != wanted:  # Ray itself compares Python's
-            raise SearchError(
-                f"Ray node {name} has {package} {found} and this machine {wanted}; scores compare"
-                " only between equal versions, so install the same"
-            )
-
-
-def _one_line(problem: BaseException) -> str:
-    return " ".join(f"{type(problem).__name__}: {problem}".split())[:300]
+        Raises:
+            TrialFailed: it is an error.
+            TrialStopped: no further epoch is wanted.
+        """
+        if event.pop("event") == "error":
+            raise TrialFailed(event["message"])
+        epoch = Epoch(**event)
+        self.silence.heard(epoch)
+        if not self.on_epoch(epoch):
+            raise TrialStopped(f"trial {self.job.identity}: stopped")

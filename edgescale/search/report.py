@@ -14,7 +14,12 @@ from typing import Any
 from edgescale.builder.coefficients_file import write_coefficients
 from edgescale.family.store import write_bytes
 from edgescale.search.plots import score_macs_png, surface_png
-from edgescale.search.provenance import WEIGHTS, chosen_trial, stored_coefficients, versions_of
+from edgescale.search.provenance import (
+    chosen_trial,
+    stored_coefficients,
+    stored_weights,
+    versions_of,
+)
 from edgescale.search.summary import name_of, seeds_of, spread, summary_lines
 from edgescale.search.table import alias_lines, judge, markdown, table_lines
 from edgescale.search.verdict import Verdict
@@ -42,20 +47,21 @@ def write_report(view: StudyView, folder: Path) -> Verdict:
     for name, content in pictures.items():
         write_bytes(folder / name, content)
     write_coefficients(folder / COEFFICIENTS_FILE, stored_coefficients(view, verdict, folder))
-    write_bytes(folder / REPORT_FILE, "\n".join([*_page(view, verdict), ""]).encode())
+    write_bytes(folder / REPORT_FILE, "\n".join([*_page(view, verdict, folder), ""]).encode())
     return verdict
 
 
-def _page(view: StudyView, verdict: Verdict) -> Iterator[str]:
+def _page(view: StudyView, verdict: Verdict, folder: Path) -> Iterator[str]:
     yield f"# Search of alpha, beta and gamma: {view.definition.get('recipe', 'no name')}"
-    yield from _section("", (f"- {line}" for line in summary_lines(verdict)))
+    found = [*summary_lines(verdict), *_raised(view)]
+    yield from _section("", (f"- {line}" for line in found))
     yield from _section("What was searched", _searched(view))
     yield from _section("Candidates", _candidates(view))
     yield from _section("Trials without a score", _unscored(view))
     yield from _section("Points left out", _left_out(view))
     yield from _section("Points of one network", alias_lines(view))
     yield from _section("Cost of the search", _cost(view))
-    yield from _section("How to use it", _use(view, verdict))
+    yield from _section("How to use it", _use(view, verdict, folder))
 
 
 def _section(title: str, lines: Iterator[str]) -> Iterator[str]:
@@ -112,8 +118,11 @@ def _baseline_score(view: StudyView) -> str:
 
 
 def _candidates(view: StudyView) -> Iterator[str]:
-    yield "Gains are in points with their interval at 95 % for all challengers together; *seeds"
-    yield "needed* would separate a candidate from the best with 80 % power."
+    yield "A score is the mean over the seeds ± their standard deviation. Differences are in points"
+    yield "and paired by seed, with two intervals: *to the best*, each pair by itself, tells who is"
+    yield "tied with it; *gain on the published*, for all challengers together and therefore wider,"
+    yield "decides whether these are kept. With *seeds needed* the paired t test of a candidate and"
+    yield "the best would find a difference like the measured one in 80 % of searches."
     yield ""
     yield from table_lines(view)
     yield ""
@@ -157,17 +166,35 @@ def _cost(view: StudyView) -> Iterator[str]:
     yield f"- versions: {', '.join(f'{name} {version}' for name, version in versions.items())}"
 
 
-def _use(view: StudyView, verdict: Verdict) -> Iterator[str]:
-    weights = WEIGHTS.format(trial=chosen_trial(view, verdict))
+def _raised(view: StudyView) -> Iterator[str]:
+    before = view.definition.get("seeds_before")
+    if before:
+        yield (
+            "The number of seeds was raised after the scores of fewer had been seen (before:"
+            f" {_listed(before)}), so the 95 % no longer hold strictly."
+        )
+
+
+def _use(view: StudyView, verdict: Verdict, folder: Path) -> Iterator[str]:
+    trial = chosen_trial(view, verdict)
+    candidate = next(one for one in view.space.candidates if one.identity == verdict.chosen)
+    network = f"{candidate.identity}, {candidate.variant.resolution} px"
     yield f"`{COEFFICIENTS_FILE}` beside this report holds the chosen coefficients and where they"
     yield "come from; any number of sizes follows from it without further training:"
     yield from ["", "```console", f"$ edgescale plan --coefficients {COEFFICIENTS_FILE}", "```", ""]
     yield "or in a recipe:"
     yield from ["", "```toml", "[scaling]", f'coefficients = "{COEFFICIENTS_FILE}"', "```", ""]
-    yield "To go on from the chosen candidate's weights instead of training from scratch, name them"
-    yield "in that recipe; they lie in the folder of the search and were trained at the resolution"
-    yield "(px) that the table gives:"
-    yield from ["", "```toml", "[weights]", 'from = "file"', f'file = "{weights}"', "```"]
+    yield f"A build at phi {candidate.phi:g} of the same baseline and classes is the very candidate"
+    yield f"({network}); every other phi follows the law."
+    yield ""
+    weights = stored_weights(trial, folder)
+    if weights is None:
+        yield f"The weights of its best trial, {trial}, are not in the folder of the search, so a"
+        yield "build trains from scratch."
+        return
+    yield "To go on from its weights instead of training from scratch, name them in that recipe."
+    yield "The path begins in the folder of the search, which need not be that of this report:"
+    yield from ["", "```toml", "[weights]", 'from = "file"', f'file = "{weights["file"]}"', "```"]
 
 
 def _number(value: Any) -> str:
@@ -175,4 +202,5 @@ def _number(value: Any) -> str:
 
 
 def _listed(values: Any) -> str:
-    return ", ".join(str(value) for value in values) if isinstance(values, list) else "?"
+    values = values if isinstance(values, list) else [values]
+    return ", ".join("?" if value is None else str(value) for value in values)

@@ -36,6 +36,11 @@ class Scoring:
         return self.kind if self.kind == "final" else f"{self.kind}:{self.k}"
 
     @property
+    def words(self) -> str:
+        """Metric and kind, as a record keeps them: ``accuracy mean:5``; see ``read_scoring``."""
+        return f"{self.metric} {self.text}"
+
+    @property
     def direction(self) -> str:
         """``maximize`` or ``minimize``, Optuna's words."""
         return "maximize" if self.metric == "accuracy" else "minimize"
@@ -81,6 +86,23 @@ def parse_scoring(text: str, metric: str = "accuracy") -> Scoring:
     Raises:
         SearchError: another kind, a K below 1, or an unknown metric.
     """
+    scoring = _parsed(text, metric)
+    if scoring.kind != "final" and scoring.k not in PATENT_EPOCHS:
+        log.warning("score %s: the method names the last 2, 5 or 10 epochs", text)
+    return scoring
+
+
+def read_scoring(words: str) -> Scoring:
+    """Reads ``Scoring.words``.
+
+    Raises:
+        SearchError: it is no scoring.
+    """
+    metric, _, text = words.partition(" ")
+    return _parsed(text, metric)
+
+
+def _parsed(text: str, metric: str) -> Scoring:
     if metric not in METRICS:
         raise SearchError(f"metric '{metric}' is not known; {' or '.join(METRICS)}")
     kind, colon, digits = text.partition(":")
@@ -92,6 +114,4 @@ def parse_scoring(text: str, metric: str = "accuracy") -> Scoring:
             f"score '{text}' is not known; give final, mean:K or max:K with K of at least 1,"
             " e.g. mean:5"
         )
-    if int(digits) not in PATENT_EPOCHS:
-        log.warning("score %s: the method names the last 2, 5 or 10 epochs", text)
     return Scoring(metric, kind, int(digits))

@@ -97,8 +97,8 @@ def make_space(
         ArchitectureError: a phi for which the incumbent is no network.
     """
     equation = rules.coefficients.equation
+    check_incumbent(tolerance, equation)  # first: it is quick, and a fine grid is not
     points = grid_points(step, tolerance, equation)
-    check_incumbent(tolerance, equation)
     if phi == 0:
         raise SearchError("phi 0 is the baseline whatever the coefficients; search at phi 1")
     scaler = _Scaler(baseline, classes, rules, phi)
@@ -154,9 +154,9 @@ class _Scaler:
     """Builds the network of a point, at the asked resolution and at the common cost."""
 
     def __init__(self, baseline: Baseline, classes: int, rules: ScalingRules, phi: float) -> None:
-        self.baseline, self.classes, self.rules, self.phi = baseline, classes, rules, phi
+        self.baseline, self.classes, self.phi = baseline, classes, phi
         self.published = incumbent_of(rules.coefficients.equation)
-        own = replace(rules, coefficients=self.published)
+        self.rules = own = replace(rules, coefficients=self.published, searched=None)
         self.incumbent = scale(baseline, phi, classes=classes, rules=own)
         self.untrimmed: set[Architecture] = set()  # without layers
         # The resolution follows from the cost, so networks that differ in it alone become one.

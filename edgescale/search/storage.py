@@ -1,11 +1,10 @@
-"""The storage of a study: one SQLite file that Optuna keeps, and the only place that knows Optuna.
+"""The storage of a study: what Optuna keeps in its file, as entries of trials.
 
-Every trial is queued with its parameters, so that Optuna runs each once and in a known order; its
-sampler fills in what a TPE trial leaves open. The study's lock proves that nobody else runs it.
+Optuna keeps record, queue, heartbeat and pruner, and samples for TPE. Grid and random know all
+their trials beforehand, so these are queued: a sampler would only draw some of them twice. The
+study's lock proves that nobody else runs it.
 """
 
-import sqlite3
-import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,24 +17,24 @@ from typing import Any
 from edgescale.errors import SearchError
 from edgescale.family.store import replacing
 from edgescale.search.definition import Search
-from edgescale.search.engine import TrialFailed
+from edgescale.search.engine import EngineClosed, TrialFailed
+from edgescale.search.paired import INSTALL_SEARCH
+from edgescale.search.sampler import COEFFICIENTS, range_of, tpe_sampler
 from edgescale.search.space import Candidate, numbers
+from edgescale.search.study_file import STUDY_NAME, check_file, connected, no_study, storage_errors
 
-INSTALL_SEARCH = "pip install 'edgescale[search]'"
 _PACKAGES = ("optuna", "scipy", "matplotlib")
-_NAME = "edgescale"
-_URL = "sqlite:///study.db"  # the dialect alone: a path in a URL would need escapes
-_HEARTBEAT_S = 10
-# Long, since a machine that slept must not fail its own trials; the lock finds dead ones at once.
-_GRACE_S = 24 * 3600
-_PATIENCE_S = 60.0
 _REDUCTION = 3  # of each halving, on whole epochs
 _KINDS = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed",
           "RUNNING": "running", "WAITING": "waiting"}  # fmt: skip
 
 
 class Pruned(SearchError):
-    """A trial that its pruner ended, or whose candidate it had ended before."""
+    """A trial that its pruner ended."""
+
+
+class _Interrupted(BaseException):
+    """A trial that was ended from outside: Optuna must not take it for one that failed."""
 
 
 @dataclass(frozen=True)
@@ -53,20 +52,24 @@ class Attempt:
 
 
 class Running:
-    """A trial that runs; ``seed`` and, once chosen, ``identity`` say which."""
+    """A trial that runs.
 
-    def __init__(self, trial: Any, search: Search) -> None:
-        self._trial, self._search = trial, search
+    ``seed`` and, once chosen, ``identity`` say which; ``begun`` is how often it was begun before,
+    by processes that died.
+    """
+
+    def __init__(self, trial: Any, search: Search, reported: int) -> None:
+        self._trial, self._search, self._reported = trial, search, reported
         self.number: int = trial.number
         self.identity: str | None = trial.user_attrs.get("identity")
         self.seed: int = trial.suggest_int("seed", 0, 2**31 - 1)
+        self.begun: int = trial.user_attrs.get("begun", 0)
+        self.note("begun", self.begun + 1)
 
     def coefficients(self) -> tuple[float, float, float]:
         """Returns alpha, beta and gamma: those it was queued with, or the sampler's."""
-        low = 1.0 if self._search.recipe.rules.coefficients.equation == "power" else 0.0
-        alpha, beta, gamma = (
-            self._trial.suggest_float(name, low, low + 1) for name in ("alpha", "beta", "gamma")
-        )
+        low, high = range_of(self._search)
+        alpha, beta, gamma = (self._trial.suggest_float(name, low, high) for name in COEFFICIENTS)
         return alpha, beta, gamma
 
     def note(self, key: str, value: Any) -> None:
@@ -75,6 +78,8 @@ class Running:
 
     def keeps_up(self, epoch: int, value: float) -> bool:
         """Reports an epoch; says whether the pruner lets the trial go on."""
+        if epoch <= self._reported:
+            return True  # it did, before the trial's process died
         self._trial.report(value, epoch)
         return not self._trial.should_prune()
 
@@ -82,47 +87,61 @@ class Running:
 class Storage:
     """A study's storage; ``definition`` is what was stored when the study began."""
 
-    def __init__(self, study: Any, path: Path, search: Search) -> None:
-        self._study, self._path, self._search = study, path, search
+    def __init__(self, study: Any, backend: Any, path: Path, search: Search) -> None:
+        self._study, self._backend = study, backend
+        self._path, self._search = path, search
 
     @property
     def definition(self) -> Mapping[str, Any]:
         """What the study is."""
-        found = self._study.user_attrs.get("definition")
+        with storage_errors(self._path):
+            found = self._study.user_attrs.get("definition")
         if not isinstance(found, dict):
-            raise _no_study(self._path, "it holds a study, but none of 'edgescale search'")
+            raise no_study(self._path, "it holds a study, but none of 'edgescale search'")
         return found
+
+    def define(self, definition: Mapping[str, Any]) -> None:
+        """Stores what the study is from here on."""
+        with storage_errors(self._path):
+            self._study.set_user_attr("definition", dict(definition))
 
     def attempts(self) -> tuple[Attempt, ...]:
         """Returns every entry, oldest first."""
+        with storage_errors(self._path):
+            trials = self._study.get_trials(deepcopy=False)
         return tuple(
             Attempt(trial.number, _KINDS[trial.state.name], trial.user_attrs.get("identity"),
                     trial.user_attrs.get("record"))
-            for trial in self._study.get_trials(deepcopy=False)
+            for trial in trials
         )  # fmt: skip
 
     def queue(self, seed: int, identity: str | None, candidate: Candidate | None) -> None:
-        """Queues a trial; without a candidate the sampler proposes one when it begins."""
+        """Queues a trial; without a candidate the sampler chooses one when it begins."""
         parameters: dict[str, Any] = {"seed": seed}
         if candidate is not None:
-            chosen = numbers(candidate.coefficients)
-            parameters |= dict(zip(("alpha", "beta", "gamma"), chosen, strict=True))
+            parameters |= dict(zip(COEFFICIENTS, numbers(candidate.coefficients), strict=True))
         attributes = None if identity is None else {"identity": identity}
-        self._study.enqueue_trial(parameters, attributes)
+        with storage_errors(self._path):
+            self._study.enqueue_trial(parameters, attributes)
 
-    def end_dead(self) -> None:
-        """Ends the trials of a search that was killed; who holds the lock knows that it was.
+    def take_back_dead(self) -> None:
+        """Lets the trials of a search that was killed wait again, each in its old place.
 
-        A trial whose record is stored has ended: only the last word is missing.
+        Who holds the lock knows that it was. A trial whose record is stored has ended: only the
+        last word is missing.
         """
         import optuna
 
-        ends = {"finished": "COMPLETE", "pruned": "PRUNED"}
-        for attempt in self.attempts():
-            if attempt.state == "running":
-                record = attempt.record or {}
-                state = optuna.trial.TrialState[ends.get(record.get("state", ""), "FAIL")]
-                self._study.tell(attempt.number, record.get("score"), state)
+        states = optuna.trial.TrialState
+        with storage_errors(self._path):
+            for trial in self._study.get_trials(deepcopy=False, states=(states.RUNNING,)):
+                record = trial.user_attrs.get("record")
+                if record is None:
+                    # Beats first: by its last one of long ago it would be stale once it runs.
+                    self._backend.record_heartbeat(trial._trial_id)
+                    self._backend.set_trial_state_values(trial._trial_id, states.WAITING)
+                else:
+                    self._study.tell(trial.number, record["score"], _state_of(record["state"]))
 
     def run(
         self,
@@ -143,10 +162,14 @@ class Storage:
         import optuna
 
         def objective(trial: Any) -> float:
+            stored = self._backend.get_trial(trial._trial_id)
+            reported = -1 if stored.last_step is None else stored.last_step
             try:
-                return train(Running(trial, self._search))
+                return train(Running(trial, self._search, reported))
             except Pruned as problem:
                 raise optuna.TrialPruned(str(problem)) from problem
+            except (EngineClosed, KeyboardInterrupt) as problem:
+                raise _Interrupted from problem
 
         waiting = sum(attempt.state == "waiting" for attempt in self.attempts())
         with ThreadPoolExecutor(1) as pool:  # here, so that Ctrl-C finds this thread waiting
@@ -155,8 +178,11 @@ class Storage:
                 catch=(TrialFailed,), callbacks=[lambda study, trial: on_end()],
             )  # fmt: skip
             try:
-                with _ours(self._path):
+                with storage_errors(self._path):
                     done.result()
+            except _Interrupted as problem:
+                stop()
+                raise (problem.__cause__ or problem) from None
             except BaseException:
                 stop()
                 raise
@@ -174,18 +200,20 @@ def opened(path: Path, search: Search) -> Iterator[Storage]:
 
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)  # what happens is told by the search
     if path.exists():
-        _check(path)
+        check_file(path)
     else:
-        with _ours(path), replacing(path) as new, _connected(new) as storage:
+        with storage_errors(path), replacing(path) as new, connected(new, path) as storage:
             direction = search.options.scoring.direction
-            study = optuna.create_study(storage=storage, study_name=_NAME, direction=direction)
+            study = optuna.create_study(storage=storage, study_name=STUDY_NAME, direction=direction)
             study.set_user_attr("definition", search.definition)
-    with _connected(path) as storage:
-        with _ours(path), warnings.catch_warnings():
+    with connected(path, path) as storage:
+        with storage_errors(path), warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            study = optuna.load_study(study_name=_NAME, storage=storage,
-                                      sampler=_sampler(search), pruner=_pruner(search))  # fmt: skip
-        yield Storage(study, path, search)
+            sampler = tpe_sampler(search) if search.options.strategy == "tpe" else None
+            study = optuna.load_study(
+                study_name=STUDY_NAME, storage=storage, sampler=sampler, pruner=_pruner(search)
+            )
+        yield Storage(study, storage, path, search)
 
 
 def require_search() -> None:
@@ -200,93 +228,11 @@ def require_search() -> None:
         raise SearchError(f"a search needs {named}, not installed here; run: {INSTALL_SEARCH}")
 
 
-@contextmanager
-def _connected(path: Path) -> Iterator[Any]:
-    from optuna.exceptions import ExperimentalWarning
-    from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
-
-    guard = threading.Lock()
-
-    class OneAtATime(RDBStorage):  # type: ignore[misc, unused-ignore]
-        """SQLite locks no rows: unguarded, two threads would take the same waiting trial."""
-
-        def set_trial_state_values(self, *arguments: Any, **named: Any) -> bool:
-            with guard:
-                done: bool = super().set_trial_state_values(*arguments, **named)
-            return done
-
-    def connection() -> sqlite3.Connection:
-        return sqlite3.connect(path, timeout=_PATIENCE_S, check_same_thread=False)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        storage = OneAtATime(
-            _URL,
-            {"creator": connection},
-            heartbeat_interval=_HEARTBEAT_S,
-            grace_period=_GRACE_S,
-            heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
-        )
-    try:
-        yield storage
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
-
-
-@contextmanager
-def _ours(path: Path) -> Iterator[None]:
-    """Turns the errors of Optuna and of what it stores with into one sentence."""
-    from optuna.exceptions import OptunaError
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except (OptunaError, SQLAlchemyError, sqlite3.Error) as problem:
-        reason = str(problem).split("\n")[0]
-        raise SearchError(
-            f"{path}: the study's storage fails ({reason}); check the disk and search again"
-        ) from problem
-
-
-def _check(path: Path) -> None:
-    """Refuses a file that is no study, before Optuna would make tables in it.
-
-    Raises:
-        SearchError: it is not.
-    """
-    if not path.is_file():
-        raise _no_study(path, "it is no file")
-    # Writable, since a killed search may have left a journal that SQLite plays back first.
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)
-    try:
-        problem = connection.execute("PRAGMA quick_check").fetchone()[0]
-        names = [name for (name,) in connection.execute("SELECT study_name FROM studies")]
-    except sqlite3.Error as found:
-        raise _no_study(path, str(found)) from found
-    finally:
-        connection.close()
-    if problem != "ok" or names != [_NAME]:
-        raise _no_study(path, problem if problem != "ok" else "its study is another program's")
-
-
-def _no_study(path: Path, why: str) -> SearchError:
-    return SearchError(f"{path}: not a study of 'edgescale search' ({why}); choose another --out")
-
-
-def _sampler(search: Search) -> Any:
+def _state_of(kind: str) -> Any:
     import optuna
 
-    seed = search.sampler_seed
-    if search.options.strategy == "grid":
-        # All points are queued and no value is left to the sampler, so one axis is enough for it.
-        axis = {candidate.coefficients.alpha for candidate in search.space.candidates} | {0.0, 1.0}
-        return optuna.samplers.GridSampler({"alpha": sorted(axis)}, seed)
-    if search.options.strategy == "random":
-        return optuna.samplers.RandomSampler(seed)
-    # A third of the candidates at random, since ten would be all of most searches.
-    startup = max(2, (search.options.candidates or len(search.chosen)) // 3)
-    return optuna.samplers.TPESampler(n_startup_trials=startup, constant_liar=True, seed=seed)
+    names = {ours: theirs for theirs, ours in _KINDS.items()}
+    return optuna.trial.TrialState[names[kind]]
 
 
 def _pruner(search: Search) -> Any:

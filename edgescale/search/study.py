@@ -2,12 +2,13 @@
 
 A trial has one identity, its candidate and seed, however often it is begun. What ended by itself is
 never run again; what was killed goes on at once; what failed is tried once more by the next search.
+Halving prunes on the first seed alone, so that who survives it is compared on all the others.
 """
 
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +16,9 @@ from pathlib import Path
 from edgescale.builder.lock import locked
 from edgescale.errors import SearchError
 from edgescale.family.store import write_bytes
-from edgescale.search.definition import Search, check_same
+from edgescale.search.definition import Search
 from edgescale.search.engine import Engine, TrialFailed
+from edgescale.search.same_study import check_versions, continued
 from edgescale.search.space import Candidate, numbers
 from edgescale.search.storage import Running, Storage, opened
 from edgescale.search.trial import TrialRecord, trial_from_dict, trial_identity
@@ -29,6 +31,7 @@ LOCK_FILE = "study.lock"
 TRIALS_FILE = "trials.jsonl"
 
 OnTrial = Callable[[TrialRecord, bool], None]  # False: it ended in an earlier search
+Pair = tuple[Candidate, int]  # and its seed
 
 
 @contextmanager
@@ -63,12 +66,18 @@ def run_study(search: Search, folder: Path, engine: Engine, on_trial: OnTrial) -
         on_trial: told each record, first those that an earlier search finished or pruned.
 
     Raises:
-        SearchError: the folder holds another search or something else.
+        SearchError: the folder holds another search or something else, or trials are missing and
+            the versions are not those of the study.
     """
     with opened(folder / STUDY_FILE, search) as storage:
-        check_same(storage.definition, search.definition, folder)
+        definition = continued(storage.definition, search.definition, folder)
         study = _Study(search, folder, storage, engine, on_trial)
-        storage.end_dead()
+        storage.take_back_dead()
+        study.check_entries()
+        if study.missing():
+            check_versions(definition, search.definition, folder)
+        if definition != storage.definition:
+            storage.define(definition)
         for record in study.records():
             if record.state != "failed":
                 on_trial(record, False)
@@ -89,54 +98,96 @@ class _Study:
     begun: set[str] = field(default_factory=set)  # identities this search has begun
 
     def run(self) -> None:
-        """Queues what is missing and runs it; TPE first explores on the first seed."""
-        search = self.search
+        """Queues what is missing and runs it.
+
+        TPE first explores on the first seed; halving first prunes on it.
+        """
         self.write_trials()
-        candidates: Sequence[Candidate] = search.chosen
-        if search.options.strategy == "tpe":
+        if self.search.options.strategy == "tpe":
             self._explore()
-            tried = set(self._identities())
-            candidates = [c for c in search.chosen if trial_identity(c.identity, 0) in tried]
-        if search.options.baseline == "trained":
-            candidates = [*candidates, search.baseline]
-        self._queue_missing(candidates)
+        elif self.search.options.prune:
+            self._queue(self._first_seed(self.search.chosen))
+            self._run_queue()
+        self._queue(self._wanted())
         self._run_queue()
         ended = {record.identity for record in self.records()}
-        lost = [identity for identity in self._identities() if identity not in ended]
+        lost = [name for c, seed in self._wanted() if (name := _name(c, seed)) not in ended]
         if lost:
             raise SearchError(
                 f"{self.folder}: {len(lost)} trial(s) did not end, first {lost[0]}; search again"
                 " to go on"
             )
 
+    def check_entries(self) -> None:
+        """Refuses a storage with trials of candidates that this search does not have.
+
+        Raises:
+            SearchError: naming one.
+        """
+        known = {c.identity for c in (*self.search.space.candidates, self.search.baseline)}
+        for identity in self._identities():
+            if identity.rpartition("-s")[0] not in known:
+                raise SearchError(
+                    f"{self.folder / STUDY_FILE}: its trial '{identity}' is of no candidate of this"
+                    " search, so the file was changed; choose another --out"
+                )
+
+    def missing(self) -> bool:
+        """Says whether a trial is still to be trained."""
+        ended = self._ended()
+        return len(self._tried()) < self.search.wanted or any(
+            _name(candidate, seed) not in ended for candidate, seed in self._wanted()
+        )
+
     def _explore(self) -> None:
         """Lets the sampler choose candidates, the published coefficients first, on seed 0."""
-        wanted = self.search.options.candidates or len(self.search.chosen)
-        tried = [c for c in self.search.chosen if self._began(c)]
-        self._queue_missing(tried or [self.search.space.incumbent], seeds=1)
+        tried = self._tried()
+        self._queue(self._first_seed(tried or (self.search.space.incumbent,)))
         attempts = self.storage.attempts()
         open_ones = sum(a.state == "waiting" and a.identity is None for a in attempts)
-        for _ in range(min(wanted, len(self.search.chosen)) - max(1, len(tried)) - open_ones):
-            self.storage.queue(0, None, None)
+        for _ in range(self.search.wanted - max(1, len(tried)) - open_ones):
+            self.storage.queue(self.search.seeds[0], None, None)
         self._run_queue()
 
-    def _began(self, candidate: Candidate) -> bool:
-        return trial_identity(candidate.identity, 0) in self._identities()
+    def _tried(self) -> tuple[Candidate, ...]:
+        """Returns the candidates that TPE has chosen so far; for other strategies all."""
+        if self.search.options.strategy != "tpe":
+            return self.search.chosen
+        begun, first = set(self._identities()), self.search.seeds[0]
+        return tuple(c for c in self.search.chosen if _name(c, first) in begun)
+
+    def _first_seed(self, candidates: tuple[Candidate, ...]) -> list[Pair]:
+        return [(candidate, self.search.seeds[0]) for candidate in candidates]
+
+    def _wanted(self) -> list[Pair]:
+        """Returns the trials that are to be there in the end, as far as it is known by now.
+
+        With halving those on later seeds are known once a candidate has survived the first.
+        """
+        search, first = self.search, self.search.seeds[0]
+        pairs = search.pairs(self._tried())
+        if search.options.prune:
+            last = {record.identity: record.state for record in self.records()}
+            pairs = ((c, seed) for c, seed in pairs
+                     if seed == first or last.get(_name(c, first)) == "finished")  # fmt: skip
+        if search.options.baseline != "trained":
+            return list(pairs)
+        return sorted([*pairs, *search.pairs((search.baseline,))], key=lambda pair: pair[1])
 
     def _identities(self) -> list[str]:
         return [a.identity for a in self.storage.attempts() if a.identity is not None]
 
-    def _queue_missing(self, candidates: Sequence[Candidate], seeds: int | None = None) -> None:
-        there = {
-            attempt.identity
-            for attempt in self.storage.attempts()
-            if attempt.state in ("finished", "pruned", "waiting")
-        }
-        there |= self.begun  # what failed in this search is left to the next one
-        for candidate, seed in self.search.pairs(tuple(candidates)):
-            identity = trial_identity(candidate.identity, seed)
-            if identity not in there and seed < (seeds or len(self.search.seeds)):
-                self.storage.queue(seed, identity, candidate)
+    def _ended(self) -> set[str]:
+        """Returns the trials that ended by themselves: which have a record, and did not fail."""
+        return {record.identity for record in self.records() if record.state != "failed"}
+
+    def _queue(self, pairs: list[Pair]) -> None:
+        """Queues those trials that neither ended nor wait."""
+        there = {a.identity for a in self.storage.attempts() if a.state == "waiting"}
+        there |= self._ended() | self.begun  # what failed in this search is left to the next one
+        for candidate, seed in pairs:
+            if _name(candidate, seed) not in there:
+                self.storage.queue(seed, _name(candidate, seed), candidate)
 
     def _run_queue(self) -> None:
         self.storage.run(
@@ -147,23 +198,13 @@ class _Study:
         """Trains one trial to its score; called in a thread of its own."""
         with self.guard:
             candidate = self._candidate(running)
-            identity = trial_identity(candidate.identity, running.seed)
-            ended = [r for r in self.records() if r.state != "failed"]
-            if identity in self.begun or identity in {record.identity for record in ended}:
+            identity = _name(candidate, running.seed)
+            if identity in self.begun or identity in self._ended():
                 raise TrialFailed(f"trial {identity} runs or has ended already")
             self.begun.add(identity)
         trial = TrialRun(
-            self.search,
-            self.folder,
-            running,
-            candidate,
-            engine=self.engine,
-            on_end=self._tell,
-            retries=self._attempts_of(identity),
+            self.search, self.folder, running, candidate, engine=self.engine, on_end=self._tell
         )
-        for record in ended:
-            if (record.state, record.candidate) == ("pruned", candidate.identity):
-                trial.skip(f"not run: {record.identity} was pruned")
         return trial.train()
 
     def _tell(self, record: TrialRecord) -> None:
@@ -171,20 +212,15 @@ class _Study:
             self.on_trial(record, True)
 
     def _candidate(self, running: Running) -> Candidate:
-        """Returns a trial's candidate: the queued one, or the untried one nearest to its point."""
-        search, identities = self.search, self._identities()
-        if running.identity is None:
-            point = running.coefficients()
-            tried = set(identities)
-            untried = [c for c in search.chosen if trial_identity(c.identity, 0) not in tried]
-            chosen = min(untried, key=lambda c: _distance(numbers(c.coefficients), point))
-            running.note("identity", trial_identity(chosen.identity, running.seed))
-            return chosen
-        if running.identity == trial_identity(search.baseline.identity, running.seed):
+        """Returns a trial's candidate: the queued one, or the one the sampler chose."""
+        search = self.search
+        if running.identity == _name(search.baseline, running.seed):
             return search.baseline
-        running.coefficients()  # so that the sampler learns from it
-        named = {trial_identity(c.identity, running.seed): c for c in search.chosen}
-        return named[running.identity]
+        point = running.coefficients()  # also of a queued one, so that the sampler learns from it
+        chosen = next(c for c in search.chosen if numbers(c.coefficients) == point)
+        if running.identity is None:
+            running.note("identity", _name(chosen, running.seed))
+        return chosen
 
     def records(self) -> tuple[TrialRecord, ...]:
         """Returns the last record of every trial that has one, in the order of their numbers."""
@@ -201,17 +237,12 @@ class _Study:
             lines = [json.dumps(record.to_dict()) + "\n" for record in self.records()]
             write_bytes(self.folder / TRIALS_FILE, "".join(lines).encode())
 
-    def _attempts_of(self, identity: str) -> int:
-        """Returns how often a trial was begun and did not end, or failed."""
-        return sum(a.identity == identity and a.state == "failed"
-                   for a in self.storage.attempts())  # fmt: skip
-
     def view(self) -> StudyView:
         """Returns the study as its readers see it; the baseline's own trials apart."""
         search, records = self.search, self.records()
         own = search.baseline.identity
         return StudyView(
-            definition=search.definition,
+            definition=self.storage.definition,
             space=search.space,
             records=tuple(record for record in records if record.candidate != own),
             scoring=search.options.scoring,
@@ -219,5 +250,5 @@ class _Study:
         )
 
 
-def _distance(one: Sequence[float], other: Sequence[float]) -> float:
-    return sum((a - b) ** 2 for a, b in zip(one, other, strict=True))
+def _name(candidate: Candidate, seed: int) -> str:
+    return trial_identity(candidate.identity, seed)

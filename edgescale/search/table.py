@@ -13,7 +13,9 @@ from edgescale.search.view import StudyView
 from edgescale.units import count
 
 _HEADINGS = ("alpha", "beta", "gamma", "px", "MACs", "of target", "parameters", "score", "seeds",
-             "gain on the published", "seeds needed", "remark")  # fmt: skip
+             "to the best, 95 % each pair by itself",
+             "gain on the published, 95 % for all challengers together", "seeds needed",
+             "remark")  # fmt: skip
 
 
 def judge(view: StudyView) -> Verdict:
@@ -79,12 +81,11 @@ def _row(
 
 def _scores(standing: Standing | None) -> list[str]:
     if standing is None:
-        return ["-", "-", "-", "-"]
-    against = standing.to_incumbent
+        return ["-"] * 5
     return [
         spread(standing.mean, standing.sd),
         str(len(standing.scores)),
-        "-" if against is None else gain(against),
+        *("-" if one is None else gain(one) for one in (standing.to_best, standing.to_incumbent)),
         seeds_text(standing.seeds_needed),
     ]
 
@@ -95,6 +96,8 @@ def _remark(standing: Standing, result: Verdict) -> str:
         words.append("published")
     if standing.candidate == result.best:
         words.append("best mean")
+    elif standing.to_best is not None and standing.to_best.low is None:
+        words.append("no interval to the best")
     elif standing.candidate in result.tied:
         words.append("tied with the best")
     if standing.candidate == result.chosen:

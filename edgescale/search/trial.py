@@ -1,7 +1,7 @@
 """One trial: a candidate trained with one seed, as a record from which it can be rebuilt.
 
-The record names everything that decides the network and its score, so that a table of trials can be
-checked by someone who has nothing else.
+The record names everything that decides the network and its score: someone who has nothing else
+can build the network again and check the score, and with the images of that digest train it again.
 """
 
 from collections.abc import Mapping
@@ -15,10 +15,12 @@ from edgescale.builder.recipe import baseline_record
 from edgescale.errors import ArchitectureError, SearchError
 from edgescale.family.fields import Fields
 from edgescale.scaling.coefficients import EQUATIONS, Coefficients
+from edgescale.search.score import read_scoring
 
 SCHEMA_VERSION = 1
 STATES = ("finished", "pruned", "failed")
 _IDENTITY_DIGITS = 12
+_SCORE_NOISE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,9 @@ class TrialRecord:
         classes: number of outputs.
         rounding: ``nearest`` or ``reference``.
         baseline: the network that was scaled.
+        data_digest: sha256 of the images.
+        training: the settings it was trained with, under the names of ``TrainingRecipe``.
+        scoring: metric and kind of the score, e.g. ``accuracy mean:5``.
         seed: of weights, order and augmentation; the same seed pairs trials of all candidates.
         epochs: asked for; a finished trial has as many values in its curves.
         validation_accuracy: after each epoch, 0 to 1.
@@ -70,6 +75,9 @@ class TrialRecord:
     classes: int
     rounding: str
     baseline: Baseline
+    data_digest: str
+    training: Mapping[str, Any]
+    scoring: str
     seed: int
     epochs: int
     validation_accuracy: tuple[float, ...]
@@ -87,7 +95,8 @@ class TrialRecord:
         """Refuses a record that contradicts itself.
 
         Raises:
-            SearchError: a score without an end, an end without a score, or a foreign identity.
+            SearchError: a score without an end, an end without a score, a score that does not
+                follow from the curve, or a foreign identity.
         """
         finished = self.state == "finished"
         if finished != (self.score is not None):
@@ -100,10 +109,22 @@ class TrialRecord:
                 f"trial {self.identity}: it is finished, but {len(self.validation_accuracy)} of"
                 f" {self.epochs} epochs have a validation accuracy"
             )
+        self._check_score()
         if not self.architecture_digest.startswith(self.candidate):
             raise SearchError(
                 f"trial {self.identity}: its architecture digest begins with"
                 f" {self.architecture_digest[:_IDENTITY_DIGITS]}"
+            )
+
+    def _check_score(self) -> None:
+        scoring = read_scoring(self.scoring)
+        if self.score is None:
+            return
+        follows = scoring.score(self.validation_accuracy)
+        if not abs(follows - self.score) <= _SCORE_NOISE:
+            raise SearchError(
+                f"trial {self.identity}: its score is {self.score:g}, but {self.scoring} of its"
+                f" validation accuracies is {follows:g}; the record was changed"
             )
 
     @property
@@ -117,7 +138,8 @@ class TrialRecord:
         record["baseline"] = baseline_record(self.baseline)
         for key in ("validation_accuracy", "losses"):
             record[key] = list(record[key])
-        record["versions"] = dict(self.versions)
+        for key in ("versions", "training"):
+            record[key] = dict(record[key])
         return {"schema_version": SCHEMA_VERSION, "identity": self.identity, **record}
 
 
@@ -195,6 +217,9 @@ def _trial(fields: Fields) -> TrialRecord:
         classes=fields.integer("classes", low=1),
         rounding=fields.text("rounding", longest=20),
         baseline=_baseline(fields.table("baseline")),
+        data_digest=fields.text("data_digest", longest=64),
+        training=_training(fields.take("training"), fields.where),
+        scoring=fields.text("scoring", longest=100),
         seed=fields.integer("seed"),
         epochs=fields.integer("epochs", low=1),
         validation_accuracy=fields.numbers("validation_accuracy", most=100_000),
@@ -242,6 +267,11 @@ def _baseline(fields: Fields) -> Baseline:
     )
     fields.close()
     return baseline
+
+
+def _training(table: Any, where: str) -> dict[str, Any]:
+    Fields(table, f"{where}.training", SearchError)  # settings may grow; they are told, not used
+    return dict(table)
 
 
 def _versions(fields: Fields) -> dict[str, str]:

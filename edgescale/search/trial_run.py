@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -13,10 +13,6 @@ from edgescale.search.space import Candidate
 from edgescale.search.storage import Pruned, Running
 from edgescale.search.training import CHECKPOINT_FILE, Epoch, TrialOutcome, versions
 from edgescale.search.trial import TrialRecord, trial_identity
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat("T", "seconds")
 
 
 @dataclass
@@ -30,7 +26,6 @@ class TrialRun:
         candidate: what is trained.
         engine: trains it.
         on_end: told its record.
-        retries: how often it was begun before.
     """
 
     search: Search
@@ -39,7 +34,6 @@ class TrialRun:
     candidate: Candidate
     engine: Engine
     on_end: Callable[[TrialRecord], None]
-    retries: int
     started: str = field(
         default_factory=lambda: datetime.now(timezone.utc).isoformat("T", "seconds")
     )
@@ -49,15 +43,6 @@ class TrialRun:
     def identity(self) -> str:
         """The trial's one name."""
         return trial_identity(self.candidate.identity, self.running.seed)
-
-    def skip(self, said: str) -> None:
-        """Records a trial whose candidate was pruned on another seed.
-
-        Raises:
-            Pruned: always.
-        """
-        self._end("pruned", said=said)
-        raise Pruned(self.identity)
 
     def train(self) -> float:
         """Trains; returns the score.
@@ -82,8 +67,8 @@ class TrialRun:
         if epoch.number <= len(self.seen):
             return True  # told again, after its worker had died
         self.seen.append(epoch)
-        if self.candidate is self.search.baseline:
-            return True
+        if self.candidate is self.search.baseline or self.running.seed != self.search.seeds[0]:
+            return True  # neither halving nor TPE looks at these
         value = self.search.options.scoring.value(epoch.accuracy)
         keeps_up = self.running.keeps_up(epoch.number, value)
         return keeps_up or self.candidate.incumbent or epoch.number == self.search.epochs
@@ -111,6 +96,13 @@ class TrialRun:
             classes=search.classes,
             rounding=search.recipe.rules.rounding,
             baseline=search.recipe.baseline,
+            data_digest=search.data.digest,
+            training={
+                **asdict(search.training),
+                "epochs": search.epochs,
+                "seed": self.running.seed,
+            },
+            scoring=search.options.scoring.words,
             seed=self.running.seed,
             epochs=search.epochs,
             validation_accuracy=outcome.curve,
@@ -122,7 +114,7 @@ class TrialRun:
             host=outcome.host,
             versions={**outcome.versions, "optuna": version("optuna")},
             started=self.started,
-            retries=self.retries + outcome.retries,
+            retries=self.running.begun + outcome.retries,
         )
         self.running.note("record", record.to_dict())
         checkpoint = self.folder / TRIALS_FOLDER / self.identity / CHECKPOINT_FILE

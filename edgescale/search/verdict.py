@@ -3,13 +3,14 @@
 Short trainings differ by chance more than neighbouring coefficients differ in truth, so the best
 mean is not yet a better candidate. Trials of one seed are paired (same order of data, same
 validation images). The published coefficients are replaced only by a challenger whose interval, at
-95 % for all challengers together (Bonferroni), lies wholly on the better side.
+95 % for all challengers together (Bonferroni), lies wholly on the better side. Challengers are all
+that were tried: one that was pruned took its chance to look good too.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from statistics import stdev
+from statistics import NormalDist, stdev
 from typing import Any
 
 from edgescale.errors import SearchError
@@ -26,7 +27,8 @@ class Standing:
     """One compared candidate.
 
     ``scores`` are in the order of the verdict's seeds; ``sd`` is None for one seed. As many as
-    ``seeds_needed`` would separate it from the best; None where nothing can be said.
+    ``seeds_needed`` would separate it from the best; None where nothing can be said. ``to_best`` is
+    at 95 % for this pair by itself, ``to_incumbent`` at 95 % for all challengers together.
     """
 
     candidate: str
@@ -54,9 +56,11 @@ class Apart:
 class Verdict:
     """The outcome of a study; candidates go by their identities, ``standings`` best first.
 
-    ``seeds`` are the compared ones: those the incumbent finished. ``tied`` holds the best and all
-    whose 95 % interval to it includes 0. ``image_sd`` is the binomial standard deviation of the
-    best accuracy on ``validation_images`` images.
+    ``seeds`` are the compared ones: those the incumbent finished. ``challengers`` counts the other
+    candidates that were tried, compared or not. ``tied`` holds the best and all that nothing
+    separates from it: their 95 % interval includes 0, or there is none. ``image_interval`` is that
+    of the best score on ``validation_images`` images, at 95 %; ``learned`` says whether it excludes
+    guessing among the classes.
     """
 
     scoring: Scoring
@@ -64,11 +68,13 @@ class Verdict:
     incumbent: str
     best: str
     chosen: str
+    challengers: int
     tied: tuple[str, ...]
     standings: tuple[Standing, ...]
     apart: tuple[Apart, ...]
     validation_images: int | None
-    image_sd: float | None
+    image_interval: tuple[float, float] | None
+    learned: bool
 
     @property
     def kept(self) -> bool:
@@ -119,27 +125,45 @@ def verdict(
     unscaled = _scores([trial for own in _by_candidate(baseline).values() for trial in own])
     standings = tuple(
         judge.standing(trials[one][0], best=ranked[0], incumbent=incumbent, unscaled=unscaled,
-                       challengers=len(compared) - 1)
+                       challengers=len(trials) - 1)
         for one in ranked
     )  # fmt: skip
     beaten = [one.candidate for one in standings if one.to_incumbent and one.to_incumbent.better]
-    accuracy = scoring.value(standings[0].mean)  # either metric is 1 minus the other
+    interval = wilson(standings[0].mean, validation_images) if validation_images else None
     return Verdict(
         scoring=scoring,
         seeds=seeds,
         incumbent=incumbent,
         best=ranked[0],
         chosen=beaten[0] if beaten else incumbent,
+        challengers=len(trials) - 1,
         tied=tuple(
             one.candidate for one in standings if one.to_best is None or not one.to_best.worse
         ),
         standings=standings,
         apart=_apart(trials, scores, seeds),
         validation_images=validation_images,
-        image_sd=math.sqrt(accuracy * (1 - accuracy) / validation_images)
-        if validation_images
-        else None,
+        image_interval=interval,
+        learned=interval is None or _learned(interval, scoring, trials[ranked[0]][0].classes),
     )
+
+
+def wilson(share: float, n: int) -> tuple[float, float]:
+    """Returns the 95 % interval of a share that was seen in n trials (Wilson 1927).
+
+    It is true to its level near 0 and 1 too, where a binomial standard deviation is not.
+    """
+    z2 = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2) ** 2
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    reach = math.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n**2))) / (1 + z2 / n)
+    return max(0.0, centre - reach), min(1.0, centre + reach)
+
+
+def _learned(interval: tuple[float, float], scoring: Scoring, classes: int) -> bool:
+    """Says whether even the worse end of an interval is better than guessing."""
+    low, high = interval
+    worst = low if scoring.direction == "maximize" else high
+    return scoring.better(worst, scoring.value(1 / classes))
 
 
 @dataclass(frozen=True)

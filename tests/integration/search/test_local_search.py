@@ -5,73 +5,32 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 import pytest
 
 from edgescale.builder.coefficients_file import read_coefficients
 from edgescale.builder.weights import check_weights, load_weights
 from edgescale.search.trial import TrialRecord, rebuild, trial_from_dict
+from tests.tiny_search import search_command, write_recipe
 
 pytestmark = pytest.mark.tensorflow
 
-RECIPE = """
-name = "colours"
-[baseline]
-name = "tiny"
-stem_filters = 8
-blocks = ["r1_k3_s11_e2_i8_o8_c1_noskip", "r2_k3_s22_e2_i8_o16"]
-head_filters = 32
-depth_divisor = 4
-resolution = 16
-[scaling]
-resolution_step = 1
-[variants]
-phis = [0]
-[data]
-folder = "images"
-validation_fraction = 0.4
-[training]
-epochs = 2
-batch_size = 16
-[quantisation]
-images = 20
-"""
 TRIALS = 4
 _PATIENCE_S = 120
 
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Noisy pictures of three colours, and a recipe that trains on them."""
-    import cv2
-
-    folder = tmp_path_factory.mktemp("recipe")
-    random = np.random.RandomState(0)
-    for channel, colour in enumerate(("blue", "green", "red")):
-        (folder / "images" / colour).mkdir(parents=True)
-        for index in range(40):
-            picture = random.randint(0, 200, (20, 20, 3))
-            picture[:, :, channel] += 40
-            path = folder / "images" / colour / f"{index}.png"
-            cv2.imwrite(str(path), picture.astype(np.uint8))
-    path = folder / "recipe.toml"
-    path.write_text(RECIPE)
-    return path
+    return write_recipe(tmp_path_factory.mktemp("recipe"))
 
 
 def begun(recipe: Path, out: Path, *more: str) -> "subprocess.Popen[str]":
-    command = [
-        sys.executable, "-m", "edgescale", "search", "coefficients", "--recipe", str(recipe),
-        "--out", str(out), "--strategy", "random", "--trials", "2", "--seeds", "2", "--jobs", "2",
-        "--untrained-baseline", "--json", *more,
-    ]  # fmt: skip
+    command = search_command(recipe, out, "--seeds", "2", "--jobs", "2", "--json", *more)
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ import numpy as np
 import psutil
 import pytest
 
+from edgescale.search import ray_engine
 from edgescale.search.engine import EngineClosed, TrialFailed, TrialStopped
-from edgescale.search.ray_engine import Events, RayEngine, connect
+from edgescale.search.patience import Patience
+from edgescale.search.ray_engine import RayEngine, connect
+from edgescale.search.ray_trainer import Events
 from edgescale.search.training import Epoch, TrialJob, TrialOutcome
 from tests.tiny_search import search_command, write_recipe
 from tools.compare_studies import differences, read_trials
@@ -111,12 +115,65 @@ def test_a_trial_whose_worker_died_is_run_again_and_ends_once(
     assert "ray" in outcome.versions
     assert told[-3:] == [1, 2, 3]
     assert len(list(notes.iterdir())) == 3  # a process of its own for each
+    folders = [Path(note.read_text()) for note in notes.iterdir()]
+    wait_for(lambda: not any(folder.exists() for folder in folders))  # also those of the dead
     assert (tmp_path / "trial" / "weights.npz").read_bytes() == b"w" * 1_000_000
 
     (tmp_path / "more").mkdir()
     with pytest.raises(TrialFailed, match="its worker died 4 times"):
         engine_of(made_up(tmp_path / "more", deaths=9)).run(job_in(tmp_path), lambda epoch: True)
     assert len(list((tmp_path / "more").iterdir())) == 4
+
+
+def test_a_worker_that_hangs_is_ended_and_its_files_are_removed(
+    engine_of: Callable[[Events], RayEngine], cluster: Cluster, tmp_path: Path
+) -> None:
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    engine = engine_of(made_up(notes))
+    engine._patience = Patience(least_s=2, first_s=60, times=0, step_s=0.1)
+    stopped: list[int] = []
+
+    def stop_once(epoch: Epoch) -> bool:
+        if not stopped:
+            worker = trainers(cluster)[0]
+            stopped.append(worker.pid)
+            worker.suspend()
+        return True
+
+    outcome = engine.run(job_in(tmp_path / "trial", 50), stop_once)
+    assert outcome.retries == 1
+    folders = [Path(note.read_text()) for note in notes.iterdir()]
+    assert len(folders) == 2
+    wait_for(lambda: not trainers(cluster) and not any(folder.exists() for folder in folders))
+
+
+def test_a_trial_without_a_free_cpu_says_that_it_waits(
+    engine_of: Callable[[Events], RayEngine],
+    cluster: Cluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(ray_engine, "_CPU_S", 0.5)
+    engine, goes_on = engine_of(made_up(tmp_path)), threading.Event()
+    run = partial(engine.run, job_in(tmp_path, 9999), lambda epoch: not goes_on.is_set())
+
+    def stopped() -> None:
+        with pytest.raises(TrialStopped):
+            run()
+
+    threads = [threading.Thread(target=stopped) for _ in range(engine.slots)]
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: len(trainers(cluster)) == 2)
+    threads.append(threading.Thread(target=stopped))
+    threads[-1].start()
+    wait_for(lambda: any("waits for a free CPU" in text for text in caplog.messages))
+    goes_on.set()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    wait_for(lambda: not trainers(cluster))
 
 
 def test_an_error_or_a_stop_ends_the_trial_its_process_and_its_files(

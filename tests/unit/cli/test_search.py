@@ -2,6 +2,8 @@
 
 import json
 import logging
+import math
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -123,6 +125,31 @@ def test_a_dry_run_multiplies_what_it_measured(
     assert record["hours"] == pytest.approx(expected_s / 7200)
 
 
+def test_hours_count_whole_rounds_on_the_cores_there_are(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verb, "plan_search", lambda options: small_search(seeds=1))
+    monkeypatch.setattr(verb, "cores", lambda: 4)
+    monkeypatch.setattr(LocalEngine, "measure", lambda self, job: (0.0, 1200.0))
+    trials = small_search(seeds=1).trials
+    for jobs, rounds in (("64", math.ceil(trials / 4)), ("3", math.ceil(trials / 3))):
+        record = json.loads(typed(recipe, "--dry-run", "--json", "--jobs", jobs).output)
+        assert record["jobs"] == int(jobs)
+        assert record["hours"] == pytest.approx(rounds)  # a trial takes an hour
+        assert record["cpu_hours"] == pytest.approx(trials)
+
+
+def test_a_dry_run_for_a_cluster_takes_its_slots_and_leaves_it(
+    recipe: Path, engine: PaperEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.slots = 48
+    monkeypatch.setattr(LocalEngine, "measure", lambda self, job: (0.0, 1200.0))
+    record = json.loads(typed(recipe, "--dry-run", "--json", "--engine", "ray").output)
+    assert (record["jobs"], record["trials"]) == (48, 6)
+    assert record["hours"] == pytest.approx(1)
+    assert engine.closed.is_set()
+
+
 def test_a_search_prints_its_verdict_and_how_to_go_on(
     recipe: Path, tmp_path: Path, engine: PaperEngine, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -143,7 +170,23 @@ def test_a_search_prints_its_verdict_and_how_to_go_on(
     again = json.loads(typed(recipe, "--out", str(out), "--seeds", "2", "--json").output)
     assert again["trials"] == {"finished": 4, "pruned": 0, "failed": 0}
     assert again["cpu_s"] == 12
+    assert Path(again["weights"]).is_file()
     assert again["verdict"]["kept"]
+
+
+def test_weights_that_were_removed_are_not_named(
+    recipe: Path, tmp_path: Path, engine: PaperEngine
+) -> None:
+    engine.before = _weights
+    out = tmp_path / "study"
+    assert "[weights]" in typed(recipe, "--out", str(out), "--seeds", "2").output
+    shutil.rmtree(out / "trials")
+    shown = typed(recipe, "--out", str(out), "--seeds", "2")
+    assert shown.exit_code == 0
+    assert "[weights]" not in shown.output
+    assert "are not there; a build starts anew" in shown.output
+    again = json.loads(typed(recipe, "--out", str(out), "--seeds", "2", "--json").output)
+    assert again["weights"] is None
 
 
 def test_failed_trials_end_in_exit_1_after_the_report(
@@ -205,8 +248,9 @@ def test_a_dead_cluster_is_one_sentence_and_no_study_is_begun(
 ) -> None:
     monkeypatch.setattr(verb, "plan_search", lambda options: small_search())
     arguments = ("--engine", "ray", "--address", "127.0.0.1:9")
-    with pytest.raises(SearchError, match="no Ray cluster answers"):
-        typed(recipe, "--out", str(tmp_path / "study"), *arguments)
+    for way in (["--out", str(tmp_path / "study")], ["--dry-run"]):
+        with pytest.raises(SearchError, match="no Ray cluster answers"):
+            typed(recipe, *way, *arguments)
     assert not (tmp_path / "study").exists()
 
 

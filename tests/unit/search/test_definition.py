@@ -9,7 +9,7 @@ import pytest
 
 from edgescale.architecture.baseline import TrainedScore
 from edgescale.errors import DataError, RecipeError, SearchError
-from edgescale.search.definition import SearchOptions, check_same, check_trained, plan_search
+from edgescale.search.definition import SearchOptions, check_trained, plan_search
 from edgescale.search.score import parse_scoring
 from tests.search_study import small_search
 
@@ -123,11 +123,16 @@ def test_the_baseline_is_the_candidate_at_phi_0() -> None:
     assert (baseline.phi, baseline.variant.resolution) == (0.0, 24)
 
 
-def test_differences_are_named_and_counted(tmp_path: Path) -> None:
-    stored = {"a": 1, "b": {"c": [1, 2], "d": 4}, "e": "x", "f": 1}
-    check_same(stored, dict(stored), tmp_path)
-    asked = {"a": 2, "b": {"c": [1], "d": 4}, "e": "y", "f": 2, "g": None}
-    with pytest.raises(SearchError) as caught:
-        check_same(stored, asked, tmp_path)
-    assert "a (1 there, 2 asked); b.c ([1, 2] there, [1] asked)" in str(caught.value)
-    assert "and 1 more" in str(caught.value)
+def test_more_candidates_than_there_are_cannot_be_tried() -> None:
+    for strategy in ("random", "tpe"):
+        with pytest.raises(SearchError, match="900 candidates were asked for, but there can be"):
+            _ = small_search(strategy=strategy, candidates=900).trials
+
+
+def test_a_recipes_own_coefficients_are_said_not_to_be_used(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    planned(folder)
+    assert not caplog.messages
+    planned(folder, baseline=SMALL + "alpha = 1.3\nbeta = 1.1\ngamma = 1.1\n")
+    assert "own alpha, beta and gamma 1.3/1.1/1.1 are not used" in caplog.messages[0]

@@ -11,6 +11,7 @@ import pytest
 from edgescale.search import local
 from edgescale.search.engine import EngineClosed, TrialFailed, TrialStopped
 from edgescale.search.local import LocalEngine
+from edgescale.search.patience import Patience
 from edgescale.search.training import Epoch, OnEpoch, TrialJob
 
 
@@ -61,6 +62,21 @@ def test_a_stopped_trial_ends_its_worker(engine: LocalEngine, tmp_path: Path) ->
     with pytest.raises(TrialStopped):
         engine.run(job("sleeps", tmp_path), lambda epoch: False)
     assert psutil.Process().children() == []
+    assert not (tmp_path / "slept").exists()  # it was ended, not waited for
+
+
+def test_a_worker_that_hangs_is_ended_and_has_failed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(local, "_WORKER", "tests.search_worker")
+    patience = Patience(least_s=0.2, times=0.1, step_s=0.05)
+    with (
+        closing(LocalEngine(1, patience=patience)) as engine,
+        pytest.raises(TrialFailed, match=r"kept silent for 0 minutes, so it was ended; see .*log"),
+    ):
+        engine.run(job("hangs", tmp_path), lambda epoch: True)
+    assert psutil.Process().children() == []
+    assert (tmp_path / "begun").read_text() == "x"
 
 
 def test_closing_ends_what_runs_and_begins_nothing_more(

@@ -2,12 +2,13 @@
 
 import builtins
 import math
+import random
 from typing import Any
 
 import pytest
 
 from edgescale.errors import SearchError
-from edgescale.search.paired import paired_difference, seeds_needed, t_quantile
+from edgescale.search.paired import MOST_SEEDS, paired_difference, seeds_needed, t_quantile
 
 
 @pytest.mark.parametrize(
@@ -46,10 +47,37 @@ def test_one_seed_or_no_spread_proves_nothing(gains: list[float]) -> None:
 
 @pytest.mark.parametrize(
     ("sd", "gain", "n"),
-    [(1.0, 1.0, 8), (2.0, 1.5, 14), (-0.0, 1.0, 2), (0.1, -5.0, 2), (1.0, 0.0, None)],
+    [
+        (1.0, 1.0, 10),  # Cohen 1988, table 2.4.1 for one sample: d = 1 needs 10
+        (1.0, 0.5, 34),  # and d = 0.5 needs 34
+        (1.0, -0.5, 34),
+        (0.1, -5.0, 2),
+        (1.0, 1e-9, MOST_SEEDS + 1),
+        (1.0, 0.0, None),
+        (0.0, 1.0, None),
+    ],
 )
-def test_seeds_needed_follow_the_formula(sd: float, gain: float, n: int | None) -> None:
+def test_seeds_needed_are_those_of_the_paired_t_test(sd: float, gain: float, n: int | None) -> None:
     assert seeds_needed(sd, gain) == n
+
+
+def test_seeds_needed_reach_their_power_and_no_fewer_do() -> None:
+    effect, found = 1.36, seeds_needed(1.0, 1.36)
+    assert found == 7
+    chance = random.Random(1)
+
+    def power(n: int) -> float:
+        worlds = ([chance.gauss(effect, 1) for _ in range(n)] for _ in range(2_000))
+        return sum(paired_difference(world).better for world in worlds) / 2_000
+
+    assert power(found) > 0.78
+    assert power(found - 1) < 0.80
+
+
+def test_a_gap_without_spread_is_constant() -> None:
+    assert paired_difference([0.1, 0.1]).constant
+    assert not paired_difference([0.1]).constant
+    assert not paired_difference([0.1, 0.2]).constant
 
 
 def test_without_scipy_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,13 +32,20 @@ def test_without_ray_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize(
     "address",
-    ["", "nonsense", "local", "127.0.0.1", "127.0.0.1:", ":6379", "a b:1", "h:0", "h:65536",
+    ["nonsense", "local", "127.0.0.1", "127.0.0.1:", ":6379", "a b:1", "h:0", "h:65536",
      "h:1:2", "127.0.0.1:6379/"],
 )  # fmt: skip
 def test_what_is_no_address_is_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAY_ADDRESS", address or "local")
-    with pytest.raises(SearchError, match=r"not the address of a Ray cluster; give host:port"):
-        prepared_address(address)
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    for given in (address, None):
+        with pytest.raises(SearchError, match=r"not the address of a Ray cluster; give host:port"):
+            prepared_address(given)
+
+
+def test_an_empty_address_joins_no_cluster_by_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    with pytest.raises(SearchError, match=r"'': not the address of a Ray cluster"):
+        prepared_address("")
 
 
 def test_rays_client_is_refused_with_what_to_do() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from edgescale.errors import SearchError
-from edgescale.search import ray_engine
+from edgescale.search import ray_cluster
+from edgescale.search.engine import Engine
 from edgescale.search.ray_engine import connect
 from edgescale.search.training import versions
 
@@ -56,9 +57,9 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeRay], FakeRay]:
         monkeypatch.setitem(sys.modules, "ray", ray)
         monkeypatch.setitem(sys.modules, "ray.exceptions", ray.exceptions)
         monkeypatch.setitem(sys.modules, "ray.util.scheduling_strategies", strategies)
-        monkeypatch.setattr(ray_engine, "prepared_address", lambda address: address or "auto")
-        monkeypatch.setattr(ray_engine, "_answers", lambda address: True)
-        monkeypatch.setattr(ray_engine, "_init", lambda address: None)
+        monkeypatch.setattr(ray_cluster, "prepared_address", lambda address: address or "auto")
+        monkeypatch.setattr(ray_cluster, "_answers", lambda address: True)
+        monkeypatch.setattr(ray_cluster, "_init", lambda address: None)
         return ray
 
     return installed
@@ -76,7 +77,7 @@ def test_there_is_a_slot_for_every_cpu_that_lives_or_as_many_as_were_asked(
     install: Callable[[FakeRay], FakeRay], jobs: int | None, slots: int
 ) -> None:
     ray = install(FakeRay(versions))
-    engine = connect("10.0.0.1:6379", jobs)
+    engine: Engine = connect("10.0.0.1:6379", jobs)
     assert (engine.name, engine.slots, ray.left) == ("ray", slots, 0)
     engine.close()
     engine.close()
@@ -122,10 +123,10 @@ def test_no_cluster_is_one_sentence(
     said: str,
 ) -> None:
     install(FakeRay(versions))
-    monkeypatch.setattr(ray_engine, "_init", raises(ConnectionError("no")))
+    monkeypatch.setattr(ray_cluster, "_init", raises(ConnectionError("no")))
     with pytest.raises(SearchError, match=said):
         connect(address)
-    monkeypatch.setattr(ray_engine, "_answers", lambda address: False)
+    monkeypatch.setattr(ray_cluster, "_answers", lambda address: False)
     with pytest.raises(SearchError, match=said):
         connect(address)
 
@@ -135,15 +136,25 @@ def test_what_ray_says_of_a_cluster_is_passed_on_in_one_line(
 ) -> None:
     install(FakeRay(versions))
     problem = RuntimeError("Version mismatch: the cluster was started with:\n    Ray: 2.9")
-    monkeypatch.setattr(ray_engine, "_init", raises(problem))
+    monkeypatch.setattr(ray_cluster, "_init", raises(problem))
     with pytest.raises(SearchError, match=r"cannot be used: .*mismatch: .* with: Ray: 2.9$"):
         connect("10.0.0.1:6379")
 
 
+def test_a_ray_without_the_switches_that_are_set_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    private = SimpleNamespace(worker=SimpleNamespace(), ray_constants=SimpleNamespace())
+    ray = SimpleNamespace(_private=private, __version__="9.9")
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    with pytest.raises(SearchError, match=r"Ray 9\.9 is not known .* no _worker_logs_enabled"):
+        ray_cluster._init("127.0.0.1:1")
+
+
 def test_a_cluster_that_keeps_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_engine, "prepared_address", lambda address: address)
-    monkeypatch.setattr(ray_engine, "_CONNECT_S", 0.2)
+    monkeypatch.setattr(ray_cluster, "prepared_address", lambda address: address)
+    monkeypatch.setattr(ray_cluster, "_CONNECT_S", 0.2)
     hanging = [sys.executable, "-c", f"import time; time.sleep({time.monotonic()})"]
-    monkeypatch.setattr(ray_engine, "python_command", lambda module, settings: hanging)
+    monkeypatch.setattr(ray_cluster, "python_command", lambda module, settings: hanging)
     with pytest.raises(SearchError, match="no Ray cluster answers"):
         connect("10.0.0.1:6379")

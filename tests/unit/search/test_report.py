@@ -12,6 +12,7 @@ from edgescale.builder.coefficients_file import read_coefficients
 from edgescale.builder.recipe import baseline_record
 from edgescale.errors import SearchError
 from edgescale.family.store import sha256_of
+from edgescale.scaling.variant import SearchedNetwork
 from edgescale.search.report import write_report
 from edgescale.search.score import Scoring
 from edgescale.search.view import StudyView
@@ -79,7 +80,9 @@ def test_the_report_tells_what_was_asked_and_what_was_found(tmp_path: Path) -> N
         "![Score against realised MACs](score_macs.png)",
         "![Scores over alpha and beta](surface.png)",
         "edgescale plan --coefficients coefficients.json",
-        f'file = "trials/{WINNER.identity}-s1/weights.npz"',
+        "*to the best*, each pair by itself",
+        "A build at phi 1 of the same baseline and classes is the very candidate",
+        f"({WINNER.identity}, {WINNER.variant.resolution} px)",
     ):
         assert told in page
 
@@ -106,9 +109,13 @@ def test_the_coefficients_are_read_back_with_where_they_come_from(tmp_path: Path
     weights = tmp_path / "trials" / f"{WINNER.identity}-s1" / "weights.npz"
     weights.parent.mkdir(parents=True)
     weights.write_bytes(b"arrays")
-    write_report(VIEW, tmp_path)
+    page = report(VIEW, tmp_path)
+    assert f'file = "trials/{WINNER.identity}-s1/weights.npz"' in page
+    assert "The path begins in the folder of the search" in page
     stored = read_coefficients(tmp_path / "coefficients.json")
     assert stored.coefficients == WINNER.coefficients
+    network = WINNER.variant.architecture
+    assert stored.searched == SearchedNetwork(1, network.resolution, network.digest)
     told = stored.provenance
     assert told["definition"] == {k: v for k, v in DEFINITION.items() if k != "candidates"}
     assert (told["baseline_trained"], told["baseline_score"]) == (False, None)
@@ -136,7 +143,21 @@ def test_unproven_coefficients_are_not_stored(tmp_path: Path) -> None:
 def test_with_the_error_as_metric_the_smallest_one_s_weights_are_named(tmp_path: Path) -> None:
     errors = {index: [1 - score for score in own] for index, own in CLEAR.items()}
     view = replace(VIEW, records=trials_of(SPACE, errors), scoring=Scoring("error"))
-    assert f'file = "trials/{WINNER.identity}-s1/weights.npz"' in report(view, tmp_path)
+    assert f"its best trial, {WINNER.identity}-s1, are not" in " ".join(
+        report(view, tmp_path).split()
+    )
+
+
+def test_weights_that_are_gone_are_not_named(tmp_path: Path) -> None:
+    page = report(VIEW, tmp_path)
+    assert f"The weights of its best trial, {WINNER.identity}-s1, are not in the folder" in page
+    assert "[weights]" not in page
+
+
+def test_raised_seeds_are_said_to_weaken_the_95_per_cent(tmp_path: Path) -> None:
+    assert "no longer hold strictly" not in report(VIEW, tmp_path)
+    raised = replace(VIEW, definition={**DEFINITION, "seeds_before": [2]})
+    assert "had been seen (before: 2), so the 95 % no longer hold" in report(raised, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ import pytest
 
 from edgescale.architecture.baseline import Baseline, find_baseline
 from edgescale.architecture.block import parse_block
+from edgescale.architecture.network import laid_out
 from edgescale.errors import ArchitectureError, SearchError
 from edgescale.scaling.coefficients import Coefficients
-from edgescale.scaling.variant import ScalingRules, scale
+from edgescale.scaling.variant import ScalingRules, SearchedNetwork, scale
 from edgescale.search.space import COST_TOLERANCE, Space, make_space, numbers, sample
 from tests.search_records import BASELINE, CLASSES, RULES, small_space
 
@@ -178,3 +179,12 @@ def test_the_baseline_may_be_anything() -> None:
     fixed: Baseline = replace(BASELINE, fix_stem_head=True)
     space = make_space(fixed, classes=10, rules=RULES, phi=1.5, step="0.05", tolerance="0.1")
     assert len(space.candidates) > 2
+
+
+def test_a_search_with_the_coefficients_of_another_one_has_the_same_space() -> None:
+    network = replace(small_space().incumbent.variant.architecture, resolution=20, layers=())
+    searched = SearchedNetwork(1, 20, laid_out(network).digest)
+    rules = replace(RULES, searched=searched)
+    assert scale(BASELINE, 1, classes=CLASSES, rules=rules).resolution == 20
+    space = make_space(BASELINE, classes=CLASSES, rules=rules, phi=1, step="0.1", tolerance="0.1")
+    assert space == small_space()

@@ -1,22 +1,15 @@
-"""What Optuna is asked to be: sampler and pruner by option, heartbeat on, nothing queued twice."""
+"""What Optuna is asked to be, and what becomes of its errors."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from edgescale.errors import SearchError
 from edgescale.search.storage import Running, opened
 from tests.search_study import small_search
-
-
-@pytest.mark.parametrize(
-    ("strategy", "sampler"),
-    [("grid", "GridSampler"), ("random", "RandomSampler"), ("tpe", "TPESampler")],
-)
-def test_a_strategy_is_an_optuna_sampler(tmp_path: Path, strategy: str, sampler: str) -> None:
-    search = small_search(strategy=strategy, candidates=None if strategy == "grid" else 2)
-    with opened(tmp_path / "study.db", search) as storage:
-        assert type(storage._study.sampler).__name__ == sampler
 
 
 @pytest.mark.parametrize(
@@ -58,6 +51,60 @@ def test_queued_trials_run_in_their_order_with_their_parameters(tmp_path: Path) 
         ("one", 1, (a.alpha, a.beta, a.gamma)),
         ("two", 0, (b.alpha, b.beta, b.gamma)),
     ]
+
+
+def test_what_the_storage_raises_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> None:
+        raise OperationalError("INSERT", {}, sqlite3.OperationalError("disk is full"))
+
+    def train(running: Running) -> float:
+        monkeypatch.setattr(storage._backend, "scoped_session", full)
+        return 0.5
+
+    with opened(tmp_path / "study.db", small_search()) as storage:
+        storage.queue(0, "one", None)
+        for failing in (
+            lambda: storage.run(train, slots=1, on_end=lambda: None, stop=lambda: None),
+            storage.attempts,
+            storage.take_back_dead,
+            lambda: storage.queue(0, "two", None),
+            lambda: storage.define({}),
+        ):
+            with pytest.raises(SearchError, match=r"study.db: .* fails .*disk is full") as caught:
+                failing()
+            assert "\n" not in str(caught.value)
+        monkeypatch.undo()
+
+
+def test_a_failed_check_of_our_own_is_not_the_storages(tmp_path: Path) -> None:
+    def train(running: Running) -> float:
+        raise AssertionError("ours")
+
+    with opened(tmp_path / "study.db", small_search()) as storage:
+        storage.queue(0, "one", None)
+        with pytest.raises(AssertionError, match="ours"):
+            storage.run(train, slots=1, on_end=lambda: None, stop=lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("UPDATE alembic_version SET version_num = 'v99'", "made by an Optuna of another version"),
+        ("UPDATE study_user_attributes SET value_json = '{'", "the study's storage fails"),
+        ("UPDATE studies SET study_name = 'other'", "its study is another program's"),
+        ("DELETE FROM study_user_attributes", "none of 'edgescale search'"),
+    ],
+)
+def test_a_changed_file_is_refused_in_one_sentence(tmp_path: Path, change: str, said: str) -> None:
+    path = tmp_path / "study.db"
+    with opened(path, small_search()):
+        pass
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(change)
+    with pytest.raises(SearchError, match=said), opened(path, small_search()) as storage:
+        _ = storage.definition
 
 
 def test_a_path_of_any_characters_can_hold_a_study(tmp_path: Path) -> None:

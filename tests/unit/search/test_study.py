@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import threading
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 
 from edgescale.builder import lock
 from edgescale.errors import SearchError
+from edgescale.search import definition
 from edgescale.search.definition import Search
 from edgescale.search.engine import TrialFailed
 from edgescale.search.score import parse_scoring
@@ -20,7 +23,7 @@ from edgescale.search.study import run_study, searching
 from edgescale.search.training import TrialJob
 from edgescale.search.trial import rebuild, trial_from_dict
 from edgescale.search.view import StudyView
-from tests.search_study import PaperEngine, accuracy_of, small_search
+from tests.search_study import Blank, PaperEngine, accuracy_of, small_search
 
 
 @pytest.fixture(autouse=True)
@@ -118,13 +121,28 @@ def test_a_killed_search_goes_on_and_ends_in_the_same_table(tmp_path: Path) -> N
 
 def test_a_trial_killed_after_its_record_is_not_run_again(tmp_path: Path) -> None:
     whole = studied(small_search(), tmp_path)
-    with sqlite3.connect(tmp_path / "study.db") as storage:
-        storage.execute("UPDATE trials SET state = 'RUNNING' WHERE number = 2")
-        storage.execute("DELETE FROM trial_values WHERE trial_id = 3")
-    storage.close()
+    _change(tmp_path, "UPDATE trials SET state = 'RUNNING' WHERE number = 2")
+    _change(tmp_path, "DELETE FROM trial_values WHERE trial_id = 3")
     engine = PaperEngine()
     assert studied(small_search(), tmp_path, engine) == whole
     assert engine.ran == []
+    assert _states(tmp_path) == {"COMPLETE": small_search().trials}  # and none was queued anew
+
+
+def test_an_entry_that_ended_without_a_record_is_run_again(tmp_path: Path) -> None:
+    whole = studied(small_search(), tmp_path)
+    _change(tmp_path, "DELETE FROM trial_user_attributes WHERE trial_id = 3 AND key = 'record'")
+    engine = PaperEngine()
+    assert scores(studied(small_search(), tmp_path, engine)) == scores(whole)
+    assert engine.ran == [whole.records[2].identity]
+
+
+def test_a_trial_of_no_candidate_is_refused(tmp_path: Path) -> None:
+    studied(small_search(), tmp_path)
+    _change(tmp_path, "UPDATE trial_user_attributes SET value_json = '\"0123456789ab-s0\"'"
+                      " WHERE trial_id = 3 AND key = 'identity'")  # fmt: skip
+    with pytest.raises(SearchError, match="its trial '0123456789ab-s0' is of no candidate"):
+        studied(small_search(), tmp_path)
 
 
 def test_a_failed_trial_lets_the_others_go_on_and_is_tried_once_by_the_next_search(
@@ -146,6 +164,7 @@ def test_a_failed_trial_lets_the_others_go_on_and_is_tried_once_by_the_next_sear
     assert again.ran == [bad]
     healed = studied(small_search(), tmp_path)
     assert scores(healed)[bad][0] == "finished"
+    assert {record.retries for record in healed.records} == {0}  # no process had died
     assert len(healed.records) == len(view.records)
 
 
@@ -231,7 +250,7 @@ def test_a_trial_that_fails_while_tpe_explores_is_left_to_the_next_search(tmp_pa
     assert len(view.records) == 6
     assert sum(record.state == "failed" for record in view.records) == 1
     healed = studied(small_search(**options), tmp_path)
-    assert sorted(record.retries for record in healed.records) == [0, 0, 0, 0, 0, 1]
+    assert {record.state for record in healed.records} == {"finished"}
 
 
 def test_a_killed_tpe_search_still_tries_as_many_candidates(tmp_path: Path) -> None:
@@ -251,32 +270,61 @@ def test_a_killed_tpe_search_still_tries_as_many_candidates(tmp_path: Path) -> N
     assert {identity[:12] for identity in killed.ran} <= set(tried)
 
 
-def test_halving_prunes_the_weak_never_the_published_and_later_seeds_are_not_run(
-    tmp_path: Path,
-) -> None:
-    search = small_search(prune="halving", epochs=9)
-    incumbent = search.space.incumbent.identity
+def weaker_and_weaker(job: TrialJob) -> float:
+    """Returns an accuracy that falls from candidate to candidate; the published are the worst."""
+    order = [c.identity for c in small_search().space.candidates]
+    if job.identity[:12] not in order:
+        return 0.01  # the baseline
+    rank = order.index(job.identity[:12])
+    return 0.1 + job.seed / 50 if rank == 0 else 0.9 - rank / 10 - job.seed / 4
 
-    def weaker_and_weaker(job: TrialJob) -> float:
-        order = [c.identity for c in search.space.candidates]
-        rank = order.index(job.identity[:12])
-        return 0.1 if rank == 0 else 0.9 - rank / 10
 
+def halved(folder: Path, engine: PaperEngine | None = None, **options: Any) -> StudyView:
+    search = small_search(prune="halving", epochs=9, seeds=3, **options)
+    return studied(search, folder, engine or PaperEngine(accuracy=weaker_and_weaker))
+
+
+def test_halving_prunes_on_the_first_seed_and_who_survives_it_has_all_seeds(tmp_path: Path) -> None:
     engine = PaperEngine(accuracy=weaker_and_weaker)
-    view = studied(search, tmp_path, engine)
-    states = {record.identity: record.state for record in view.records}
-    assert states[f"{incumbent}-s0"] == states[f"{incumbent}-s1"] == "finished"
+    view = halved(tmp_path, engine)
+    states: dict[str, list[str]] = {}
+    for record in view.records:
+        states.setdefault(record.candidate, []).append(record.state)
+    incumbent, first, *_ = (c.identity for c in view.space.candidates)
+    whole = [one for one, own in states.items() if own == ["finished"] * 3]
+    assert {incumbent, first} <= set(whole)
+    assert len(states) == len(view.space.candidates) > len(whole)
+    assert all(own == ["pruned"] for one, own in states.items() if one not in whole)
     pruned = [record for record in view.records if record.state == "pruned"]
-    assert pruned
-    for record in pruned:
-        assert record.score is None
-        assert "pruned" in record.said
-        if record.seed:
-            assert record.identity not in engine.ran
+    assert {record.score for record in pruned} == {None}
     assert any(record.said.startswith("pruned after epoch 1 of 9") for record in pruned)
+    assert [identity[-1] for identity in engine.ran[: len(states)]] == ["0"] * len(states)
     again = PaperEngine()
-    assert studied(small_search(prune="halving", epochs=9), tmp_path, again) == view
+    assert halved(tmp_path, again) == view
     assert again.ran == []
+
+
+@pytest.mark.parametrize("which", [0, 1, -1])
+def test_a_killed_search_with_halving_ends_in_the_same_table(tmp_path: Path, which: int) -> None:
+    whole = halved(tmp_path / "whole")
+    cut = [record.number for record in whole.records if record.state == "finished"][which]
+
+    def killing(epoch: int) -> None:
+        if len(killed.ran) == cut + 1 and epoch == 4:
+            raise Killed
+
+    killed = PaperEngine(accuracy=weaker_and_weaker, after_epoch=killing)
+    with pytest.raises(Killed):
+        halved(tmp_path / "cut", killed)
+    again = halved(tmp_path / "cut")
+    assert scores(again) == scores(whole)
+    assert {r.identity: r.retries for r in again.records if r.retries} == {killed.ran[cut]: 1}
+
+
+def test_the_baseline_is_never_pruned_however_weak(tmp_path: Path) -> None:
+    view = halved(tmp_path, baseline="trained")
+    assert [record.state for record in view.baseline_scores] == ["finished"] * 3
+    assert scores(view) == scores(halved(tmp_path / "without"))
 
 
 def test_an_error_rate_is_minimised(tmp_path: Path) -> None:
@@ -287,11 +335,67 @@ def test_an_error_rate_is_minimised(tmp_path: Path) -> None:
     assert _row(tmp_path, "SELECT direction FROM study_directions") == "MINIMIZE"
 
 
+@pytest.mark.parametrize("strategy", ["grid", "tpe"])
+def test_more_seeds_go_on_with_a_study_and_it_remembers(tmp_path: Path, strategy: str) -> None:
+    options: dict[str, Any] = {"strategy": strategy}
+    if strategy == "tpe":
+        options |= {"candidates": 3, "step": "0.1"}
+    before, engine = studied(small_search(**options), tmp_path), PaperEngine()
+    view = studied(small_search(**options, seeds=4), tmp_path, engine)
+    assert {identity[-1] for identity in engine.ran} == {"2", "3"}
+    assert all(record in view.records for record in before.records)
+    assert set(Counter(record.candidate for record in view.records).values()) == {4}
+    assert (view.definition["seeds"], view.definition["seeds_before"]) == ([0, 1, 2, 3], [2])
+    with pytest.raises(SearchError, match="its search has 4 seeds"):
+        studied(small_search(**options, seeds=3), tmp_path)
+
+
+def test_other_versions_open_a_finished_study_but_train_none_of_its_trials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = studied(small_search(), tmp_path)
+    monkeypatch.setattr(definition, "versions", lambda: {"python": "4.0"})
+    engine = PaperEngine()
+    assert studied(small_search(), tmp_path, engine) == before
+    with pytest.raises(SearchError, match=r"trials are missing.*python \(.* there, \"4.0\" asked"):
+        studied(small_search(seeds=3), tmp_path, engine)
+    assert engine.ran == []
+    assert studied(small_search(), tmp_path) == before  # the seeds were not raised
+
+
+def test_tpe_stores_what_it_trained_and_not_what_it_drew(tmp_path: Path) -> None:
+    search = small_search(strategy="tpe", candidates=7, step="0.1", seeds=1)
+    view = studied(search, tmp_path, PaperEngine(slots=2))
+    query = "SELECT param_value FROM trial_params WHERE trial_id = {} AND param_name = '{}'"
+    for record in view.records:
+        for name in ("alpha", "beta", "gamma"):
+            stored = _row(tmp_path, query.format(record.number + 1, name))
+            assert stored == getattr(record.coefficients, name)
+    assert len({record.coefficients for record in view.records}) == 7
+
+
+def test_tpe_can_try_all_candidates(tmp_path: Path) -> None:
+    everything = len(small_search().space.candidates)
+    view = studied(small_search(strategy="tpe", candidates=everything, seeds=1), tmp_path)
+    assert len(view.records) == everything
+
+
+def test_other_images_or_another_training_are_another_search(tmp_path: Path) -> None:
+    search = small_search()
+    studied(search, tmp_path)
+    for other, said in (
+        (replace(search, images=Blank(digest="e" * 64)), 'data_digest ("dddd'),
+        (replace(search, training=replace(search.training, learning_rate=0.5)),
+         "training.learning_rate ("),
+    ):  # fmt: skip
+        with pytest.raises(SearchError, match=re.escape(said)):
+            studied(other, tmp_path)
+
+
 def test_another_search_in_the_same_folder_is_refused_and_named(tmp_path: Path) -> None:
     before = studied(small_search(), tmp_path)
     for other, said in (
         ({"phi": 2.0}, r"phi \(1.0 there, 2.0 asked\)"),
-        ({"seeds": 3}, r"seeds \(\[0, 1\] there, \[0, 1, 2\] asked\)"),
         ({"epochs": 5}, r"epochs \(3 there, 5 asked\)"),
         ({"baseline": "trained"}, r'baseline_is \("untrained" there, "trained" asked\)'),
     ):
@@ -326,8 +430,9 @@ def test_a_file_that_is_no_study_is_refused_and_left_alone(tmp_path: Path, name:
                             " (study_name TEXT)")  # fmt: skip
         storage.close()
     content = path.read_bytes()
-    with pytest.raises(SearchError, match="not a study of 'edgescale search'"):
+    with pytest.raises(SearchError, match="not a study of 'edgescale search'") as caught:
         studied(small_search(), tmp_path)
+    assert "\n" not in str(caught.value)
     assert path.read_bytes() == content
 
 
@@ -343,6 +448,12 @@ def _states(folder: Path) -> Counter[str]:
         found = Counter(state for (state,) in storage.execute("SELECT state FROM trials"))
     storage.close()
     return found
+
+
+def _change(folder: Path, command: str) -> None:
+    with sqlite3.connect(folder / "study.db") as storage:
+        storage.execute(command)
+    storage.close()
 
 
 def _row(folder: Path, query: str) -> Any:

@@ -32,6 +32,18 @@ def test_the_best_comes_first_and_what_is_not_compared_last() -> None:
     assert all(len(row) == len(cells[0]) for row in cells)
 
 
+def test_both_intervals_stand_side_by_side() -> None:
+    planted = trials_of(SPACE, {0: [0.80, 0.82, 0.78], 1: [0.81, 0.81, 0.81], 2: [0.5, 0.52, 0.51]})
+    cells = [line.split(" | ") for line in table_lines(replace(VIEW, records=planted))]
+    assert cells[0][9:11] == [
+        "to the best, 95 % each pair by itself",
+        "gain on the published, 95 % for all challengers together",
+    ]
+    assert cells[2][9:11] == ["-", "+1.00 [-6.17, +8.17]"]
+    assert cells[3][9:11] == ["-1.00 [-5.97, +3.97]", "-"]
+    assert cells[3][-1] == "published, tied with the best, chosen |"
+
+
 def test_times_machines_and_order_do_not_show_in_the_table() -> None:
     elsewhere = [
         replace(
@@ -44,7 +56,7 @@ def test_times_machines_and_order_do_not_show_in_the_table() -> None:
 
 
 def test_another_score_changes_the_table() -> None:
-    other = replace(RECORDS[0], score=0.79)
+    other = replace(RECORDS[0], score=0.79, validation_accuracy=(0.2, 0.79))
     assert table_lines(replace(VIEW, records=(other, *RECORDS[1:]))) != table_lines(VIEW)
 
 

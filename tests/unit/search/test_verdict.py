@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edgescale.errors import SearchError
 from edgescale.search.score import Scoring
 from edgescale.search.trial import TrialRecord
-from edgescale.search.verdict import Verdict, verdict
+from edgescale.search.verdict import Verdict, verdict, wilson
 from tests.search_records import baseline_trials, ended_early, small_space, trial_of, trials_of
 
 SPACE = small_space()
@@ -103,6 +103,7 @@ def test_a_difference_that_never_varies_proves_nothing() -> None:
     result = judged(trials_of(SPACE, {0: [0.5, 0.6], 1: [0.7, 0.8]}))
     assert result.kept
     assert set(result.tied) == {NAMES[0], NAMES[1]}
+    assert result.standing(NAMES[0]).seeds_needed is None
 
 
 def test_pruned_failed_and_missing_trials_stay_out_of_the_comparison() -> None:
@@ -152,11 +153,11 @@ def test_without_a_finished_incumbent_there_is_no_verdict() -> None:
 
 
 def test_seeds_needed_separate_from_the_best() -> None:
-    planted = {0: [0.80, 0.82, 0.78], 1: [0.81, 0.81, 0.81]}
+    planted = {0: [0.80, 0.82, 0.78], 1: [0.81, 0.81, 0.81]}  # half a standard deviation
     standing = judged(trials_of(SPACE, planted)).standing(NAMES[0])
     assert standing.to_best is not None
     assert standing.to_best.gain == pytest.approx(-0.01)
-    assert standing.seeds_needed == 32  # ((1.96 + 0.84) * 0.02 / 0.01)^2 is 31.36
+    assert standing.seeds_needed == 34
 
 
 def test_candidates_are_compared_with_the_trained_baseline_on_common_seeds() -> None:
@@ -177,8 +178,51 @@ def test_the_validation_set_has_noise_of_its_own() -> None:
     result = verdict(
         trials_of(SPACE, CLEAR), scoring=Scoring(), incumbent=INCUMBENT, validation_images=900
     )
-    assert result.image_sd == pytest.approx(0.01)  # sqrt(0.9 * 0.1 / 900)
-    assert judged(trials_of(SPACE, CLEAR)).image_sd is None
+    assert result.image_interval == wilson(result.standings[0].mean, 900)
+    assert result.learned
+    assert judged(trials_of(SPACE, CLEAR)).image_interval is None
+
+
+@pytest.mark.parametrize(
+    ("share", "n", "low", "high"),
+    [  # Newcombe 1998, table I, method 3
+        (81 / 263, 263, 0.2553, 0.3662),
+        (15 / 148, 148, 0.0624, 0.1605),
+        (0, 20, 0.0000, 0.1611),
+        (1 / 29, 29, 0.0061, 0.1718),
+        (1, 20, 0.8389, 1.0),
+    ],
+)
+def test_the_interval_of_a_share_is_the_printed_one(
+    share: float, n: int, low: float, high: float
+) -> None:
+    assert wilson(share, n) == pytest.approx((low, high), abs=5e-5)
+
+
+@pytest.mark.parametrize("scoring", [Scoring(), Scoring("error")])
+def test_a_training_that_only_guesses_is_noticed(scoring: Scoring) -> None:
+    def learned(accuracy: float) -> bool:
+        scores = {index: [scoring.value(accuracy)] * 2 for index in range(3)}
+        records = trials_of(SPACE, scores)
+        return verdict(records, scoring=scoring, incumbent=INCUMBENT, validation_images=400).learned
+
+    assert not learned(0.10)  # of ten classes
+    assert not learned(0.02)
+    assert not learned(0.12)
+    assert learned(0.14)
+
+
+def test_pruned_challengers_count_among_those_that_took_their_chance() -> None:
+    lead = [0.80 + gain for gain in (0.015, 0.030, 0.045, 0.030)]
+    finished = trials_of(SPACE, {0: [0.80] * 4, 1: lead})
+    assert judged(finished).chosen == NAMES[1]
+    pruned = [ended_early(one, 0, "pruned", "behind") for one in SPACE.candidates[2:6]]
+    result = judged([*finished, *pruned])
+    assert result.kept
+    assert result.challengers == 5
+    against = result.standing(NAMES[1]).to_incumbent
+    assert against is not None
+    assert against.confidence == pytest.approx(0.99)
 
 
 def test_a_verdict_is_plain_json() -> None:
