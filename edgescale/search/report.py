@@ -148,7 +148,7 @@ def _left_out(view: StudyView) -> Iterator[str]:
         points = [one.coefficients for one in view.space.left_out if one.reason == reason]
         names = ", ".join(name_of(point) for point in points[:_MOST_POINTS_NAMED])
         more = ", ..." if number > _MOST_POINTS_NAMED else ""
-        yield f"- {count(number)}: {reason} ({names}{more})"
+        yield f"- {names}{more}: {reason}"
 
 
 def _cost(view: StudyView) -> Iterator[str]:
