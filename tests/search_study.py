@@ -1,5 +1,6 @@
 """A search of a small network on made-up images, and an engine that trains nothing."""
 
+import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +14,9 @@ from edgescale.builder.recipe_file import recipe_from_table
 from edgescale.search.definition import Search, SearchOptions
 from edgescale.search.engine import EngineClosed, TrialStopped
 from edgescale.search.space import make_space
+from edgescale.search.study import run_study, searching
 from edgescale.search.training import Epoch, OnEpoch, TrialJob, TrialOutcome
+from edgescale.search.view import StudyView
 
 TABLE: dict[str, Any] = {
     "name": "small",
@@ -98,3 +101,29 @@ class PaperEngine:
 
     def close(self) -> None:
         self.closed.set()
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing is tidied up in the storage."""
+
+
+def studied(search: Search, folder: Path, engine: PaperEngine | None = None) -> StudyView:
+    with searching(folder):
+        return run_study(search, folder, engine or PaperEngine(), lambda record, new: None)
+
+
+def scores(view: StudyView) -> dict[str, Any]:
+    return {record.identity: (record.state, record.score) for record in view.records}
+
+
+def row(folder: Path, query: str) -> Any:
+    with sqlite3.connect(folder / "study.db") as storage:
+        found = storage.execute(query).fetchone()[0]
+    storage.close()
+    return found
+
+
+def change(folder: Path, command: str) -> None:
+    with sqlite3.connect(folder / "study.db") as storage:
+        storage.execute(command)
+    storage.close()

@@ -6,23 +6,14 @@ from itertools import groupby, pairwise
 import pytest
 
 from edgescale.architecture.baseline import BASELINES, Baseline, find_baseline
-from edgescale.architecture.block import parse_block
 from edgescale.architecture.network import Architecture
 from edgescale.errors import ArchitectureError
 from edgescale.scaling.coefficients import Coefficients
 from edgescale.scaling.plateaus import Plateau, plateaus
 from edgescale.scaling.variant import ScalingRules, scale
+from tests.small_baseline import SMALL
 
 EDGETPU = find_baseline("efficientnet-edgetpu")
-SMALL = Baseline(
-    name="small",
-    stem_filters=8,
-    blocks=(parse_block("r1_k3_s11_e4_i8_o8_c1"), parse_block("r2_k3_s22_e4_i8_o16")),
-    head_filters=32,
-    depth_divisor=4,
-    resolution=30,  # off the grid of 8: phi 0 alone has it
-    activation="relu",
-)
 
 
 def scanned(

@@ -6,22 +6,13 @@ from dataclasses import replace
 import pytest
 
 from edgescale.architecture.baseline import Baseline, find_baseline
-from edgescale.architecture.block import parse_block
 from edgescale.architecture.cost import macs_by_resolution
 from edgescale.architecture.network import laid_out
 from edgescale.scaling.coefficients import Coefficients
 from edgescale.scaling.resolution import trimmed_resolution
 from edgescale.scaling.variant import ScalingRules, baseline_macs, untrimmed_stages
+from tests.small_baseline import SMALL
 
-SMALL = Baseline(
-    name="small",
-    stem_filters=8,
-    blocks=(parse_block("r1_k3_s11_e4_i8_o8_c1"), parse_block("r2_k3_s22_e4_i8_o16")),
-    head_filters=32,
-    depth_divisor=4,
-    resolution=30,
-    activation="relu",
-)
 EDGETPU, B = (  # small, so that every size can be laid out
     replace(find_baseline(f"efficientnet-{name}"), resolution=56) for name in ("edgetpu", "b")
 )

@@ -8,7 +8,6 @@ from functools import lru_cache
 import pytest
 
 from edgescale.architecture.baseline import Baseline, find_baseline
-from edgescale.architecture.block import parse_block
 from edgescale.architecture.cost import Cost, bounded_cost
 from edgescale.architecture.file_size import file_bytes
 from edgescale.architecture.network import Architecture, laid_out
@@ -18,18 +17,10 @@ from edgescale.scaling.coefficients import Coefficients
 from edgescale.scaling.plateaus import Line
 from edgescale.scaling.solve import Limits, in_words, phi_from_times, solve
 from edgescale.scaling.variant import ScalingRules, SearchedNetwork, scale
+from tests.small_baseline import SMALL
 
 EDGETPU = find_baseline("efficientnet-edgetpu")
 LINEAR = Coefficients.of("linear")
-SMALL = Baseline(
-    name="small",
-    stem_filters=8,
-    blocks=(parse_block("r1_k3_s11_e4_i8_o8_c1"), parse_block("r2_k3_s22_e4_i8_o16")),
-    head_filters=32,
-    depth_divisor=4,
-    resolution=30,  # off the grid of 8: phi 0 alone has it
-    activation="relu",
-)
 LOW, HIGH = -4000, 7000  # thousandths of phi
 
 

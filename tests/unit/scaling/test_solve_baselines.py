@@ -5,22 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from edgescale.architecture.baseline import Baseline
 from edgescale.architecture.block import parse_block
 from edgescale.errors import ArchitectureError
 from edgescale.scaling.coefficients import Coefficients
 from edgescale.scaling.solve import Limits, solve
 from edgescale.scaling.variant import ScalingRules, scale
-
-SMALL = Baseline(
-    name="small",
-    stem_filters=8,
-    blocks=(parse_block("r1_k3_s11_e4_i8_o8_c1"), parse_block("r2_k3_s22_e4_i8_o16")),
-    head_filters=32,
-    depth_divisor=4,
-    resolution=30,
-    activation="relu",
-)
+from tests.small_baseline import SMALL
 
 
 def test_a_baseline_of_many_stages_and_fine_steps_is_solved_soon() -> None:
