@@ -21,7 +21,8 @@ class Layer:
         inputs: names of the layers it reads; ``input`` is the image.
         kernel: side of the square kernel, 1 where there is none.
         stride: step of the kernel, 1 where there is none.
-        input_shape: shape of its first input.
+        input_shape: shape of its first input; of a dense layer over several rows (1, rows,
+            channels), and its output likewise.
         output_shape: shape of its output.
         weights: kernel elements (no bias, no batch normalisation).
         biases: bias elements after batch normalisation is folded in.
@@ -43,12 +44,13 @@ class Layer:
     @property
     def macs(self) -> int:
         """Multiply-accumulates for one image; 1 MAC is 2 operations."""
-        height, width, channels = self.output_shape
-        if self.operation == "depthwise":
-            return height * width * channels * self.kernel**2
-        if self.operation in ("conv", "dense"):
-            return height * width * channels * self.input_shape[2] * self.kernel**2
-        return 0
+        height, width, _ = self.weighed_shape
+        return height * width * self.weights
+
+    @property
+    def weighed_shape(self) -> Shape:
+        """Whose positions the weights act on: of what is written, or read if it is transposed."""
+        return self.input_shape if self.operation == "transpose_conv" else self.output_shape
 
     @property
     def weight_bytes(self) -> int:

@@ -10,7 +10,13 @@ import numpy as np
 from edgescale.device.probe import Machine
 from edgescale.device.profile import DeviceProfile, Measurement, Noise
 from edgescale.device.statistics import Quantiles
-from edgescale.family.manifest import Artifact, Manifest, Preparation, VariantRecord
+from edgescale.family.manifest import (
+    SCHEMA_VERSION,
+    Artifact,
+    Manifest,
+    Preparation,
+    VariantRecord,
+)
 from edgescale.family.store import Family, artifact_from, save_manifest
 from edgescale.inference.classifier import Prediction
 from edgescale.inference.preparation import Image
@@ -55,7 +61,9 @@ def fake_family(folder: Path, macs: Mapping[str, int]) -> Family:
         path = folder / f"{name}.tflite"
         path.write_text(f"model {name}")
         variants.append(variant_record(name, artifact_from(folder, path), macs=cost))
-    manifest = Manifest(1, "0.1.0", "fakes", "built", LABELS, None, None, None, tuple(variants))
+    manifest = Manifest(
+        SCHEMA_VERSION, "0.1.0", "fakes", "built", LABELS, None, None, None, tuple(variants)
+    )
     save_manifest(folder, manifest)
     return Family(folder, manifest)
 

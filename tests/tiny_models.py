@@ -13,7 +13,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema  # noqa: TID253 - the writer is the point
 
 from edgescale.edgetpu.model_file import read_model_file
-from edgescale.family.manifest import Manifest, Preparation, VariantRecord
+from edgescale.family.manifest import SCHEMA_VERSION, Manifest, Preparation, VariantRecord
 from edgescale.family.store import Family, artifact_from, save_manifest
 
 COLOURS = ("red", "green", "blue")
@@ -112,7 +112,8 @@ def tiny_family(folder: Path, *records: VariantRecord) -> Family:
     """Writes the manifest of a family of such models and returns it."""
     folder.mkdir(parents=True, exist_ok=True)
     manifest = Manifest(
-        schema_version=1, edgescale_version="0.1.0", name="colours", provenance="imported",
+        schema_version=SCHEMA_VERSION, edgescale_version="0.1.0",
+        name="colours", provenance="imported",
         labels=COLOURS, coefficients=None, baseline=None, recipe=None,
         variants=records or (tiny_record(folder, "tiny"),),
     )  # fmt: skip

@@ -6,7 +6,7 @@ Read from the file itself, never from its name, so that imported and built model
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
+from math import isfinite, prod
 from pathlib import Path
 
 from edgescale.edgetpu.flatbuffer import MOST_MACS, Graph, Operator, Tensor, read_graphs
@@ -23,12 +23,12 @@ _OPERATIONS = {
     "FULLY_CONNECTED": "dense",
     "SOFTMAX": "softmax",
 }
-# Operators with weights: where the kernel and the bias stand among the inputs.
+# Operators with weights: where the kernel and the bias stand among the inputs, and the image.
 _WEIGHTED = {
-    "CONV_2D": (1, 2),
-    "DEPTHWISE_CONV_2D": (1, 2),
-    "FULLY_CONNECTED": (1, 2),
-    "TRANSPOSE_CONV": (1, 3),
+    "CONV_2D": (1, 2, 0),
+    "DEPTHWISE_CONV_2D": (1, 2, 0),
+    "FULLY_CONNECTED": (1, 2, 0),
+    "TRANSPOSE_CONV": (1, 3, 2),
 }
 _PASSES_SCORES_ON = ("QUANTIZE", "DEQUANTIZE", "RESHAPE")
 
@@ -72,12 +72,21 @@ def read_model_file(path: Path | str) -> ModelFile:
         ModelFileError: missing, no TFLite model, damaged, or too large; one sentence says which.
     """
     path = Path(path)
-    graphs = read_graphs(path)
+    return model_file_of(path, read_graphs(path))
+
+
+def model_file_of(path: Path, graphs: tuple[Graph, ...]) -> ModelFile:
+    """Sums up graphs that were read already; ``path`` is for messages.
+
+    Raises:
+        ModelFileError: damaged, or with sizes that no model has.
+    """
+    _refuse_infinite_scales(path, graphs)
     graph = graphs[0]
     operators = _count_operators(graphs)
     try:
         layers = tuple(_layers(graph))
-        macs = sum(_macs(graph, operator) for operator in graph.operators)
+        macs = sum(layer.macs for layer in layers)
     except (IndexError, ValueError) as problem:
         raise ModelFileError(
             f"{path}: damaged TFLite model (an operator lacks inputs or has tensors of the wrong"
@@ -95,9 +104,18 @@ def read_model_file(path: Path | str) -> ModelFile:
         weight_bytes=_weight_bytes(graph),
         peak_activation_bytes=peak_activation_bytes,
         compiled=any(operator.name == COMPILED_OPERATOR for operator in operators),
-        per_channel_dense=tuple(_per_channel_dense(graph)),
+        per_channel_dense=tuple(dict.fromkeys(_per_channel_dense(graph))),
         ends_in_softmax=_ends_in_softmax(graph),
     )
+
+
+def _refuse_infinite_scales(path: Path, graphs: tuple[Graph, ...]) -> None:
+    scales = (scale for graph in graphs for tensor in graph.tensors for scale in tensor.scales)
+    if not all(map(isfinite, scales)):
+        raise ModelFileError(
+            f"{path}: damaged TFLite model (a scale is no finite number; 'edgescale lint' names"
+            " it); convert it again"
+        )
 
 
 def _spec(tensor: Tensor) -> TensorSpec:
@@ -117,9 +135,17 @@ def _layers(graph: Graph) -> Iterator[Layer]:
         operation = _OPERATIONS.get(operator.name, operator.name.lower())
         name = f"{operation}_{index}"
         inputs = _activations(graph, operator)
-        if operator.outputs and operator.outputs[0] >= 0:
+        if _writes(operator):
             yield _layer(graph, operator, name, tuple(producers.get(i, "input") for i in inputs))
         producers.update(dict.fromkeys(operator.outputs, name))
+
+
+def _writes(operator: Operator) -> bool:
+    """Says whether an operator has an output; one with weights must."""
+    found = bool(operator.outputs) and operator.outputs[0] >= 0
+    if not found and operator.name in _WEIGHTED:
+        raise ValueError("an operator with weights and no output")
+    return found
 
 
 def _layer(graph: Graph, operator: Operator, name: str, inputs: tuple[str, ...]) -> Layer:
@@ -131,8 +157,9 @@ def _layer(graph: Graph, operator: Operator, name: str, inputs: tuple[str, ...])
         tensor = _kernel(graph, operator)
         weights, biases = tensor.elements, _biases(graph, operator)
         kernel = 1 if operator.name == "FULLY_CONNECTED" else tensor.shape[1]
+        source = _source(graph, operator)
         if operator.name == "FULLY_CONNECTED":
-            source, output = (1, 1, tensor.shape[1]), (1, 1, tensor.shape[0])
+            source, output = _dense_shapes(tensor, graph.tensors[operator.outputs[0]])
     return Layer(
         name=name,
         operation=_OPERATIONS.get(operator.name, operator.name.lower()),
@@ -152,6 +179,20 @@ def _shape(tensor: Tensor) -> Shape:
     sizes = [max(1, size) for size in tensor.shape[1:]] or [1]
     sizes = [1] * (3 - len(sizes)) + sizes
     return prod(sizes[:-2]), sizes[-2], sizes[-1]
+
+
+def _source(graph: Graph, operator: Operator) -> Shape:
+    index = operator.inputs[_WEIGHTED[operator.name][2]]
+    if index < 0:
+        raise ValueError("an operator with weights and no input")
+    return _shape(graph.tensors[index])
+
+
+def _dense_shapes(kernel: Tensor, output: Tensor) -> tuple[Shape, Shape]:
+    """Returns what a dense layer reads and writes: as many rows as its outputs fill."""
+    units, channels = (max(1, size) for size in kernel.shape)
+    rows = max(1, output.elements // units)
+    return (1, rows, channels), (1, rows, units)
 
 
 def _activations(graph: Graph, operator: Operator) -> list[int]:
@@ -176,24 +217,11 @@ def _biases(graph: Graph, operator: Operator) -> int:
     return graph.tensors[operator.inputs[place]].elements
 
 
-def _macs(graph: Graph, operator: Operator) -> int:
-    if operator.name not in _WEIGHTED:
-        return 0
-    kernel = _kernel(graph, operator)
-    output = graph.tensors[operator.outputs[0]]
-    if operator.name == "FULLY_CONNECTED":
-        return kernel.elements * max(1, output.elements // max(1, kernel.shape[0]))
-    if operator.name == "TRANSPOSE_CONV":
-        source = graph.tensors[operator.inputs[2]]
-        return kernel.elements * prod(_shape(source)[:2])
-    return kernel.elements * prod(_shape(output)[:2])
-
-
 def _weight_bytes(graph: Graph) -> int:
     """Adds up constants, each once; shapes, axes and paddings (whole numbers) are no weights."""
     found: dict[int, int] = {}
     for operator in graph.operators:
-        bias = _WEIGHTED.get(operator.name, (-1, -1))[1]
+        bias = _WEIGHTED.get(operator.name, (-1, -1, -1))[1]
         for place, index in enumerate(operator.inputs):
             tensor = graph.tensors[index]
             wide = tensor.dtype in ("int32", "int64")

@@ -1,6 +1,7 @@
 import os
 import random
 import struct
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,10 +10,14 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema  # noqa: TID253 - the writer is the point
 
 from edgescale.edgetpu import flatbuffer
+from edgescale.edgetpu.flatbuffer import read_graphs
+from edgescale.edgetpu.lint import lint_file
 from edgescale.edgetpu.model_file import read_model_file
-from edgescale.errors import ModelFileError, RuntimeMissing
+from edgescale.errors import ModelFileError
 from edgescale.inference.runtime import PROBE_MODEL
+from tests.planted_faults import sound_model
 from tests.tiny_models import Tiny, tiny_model
+from tests.tiny_packages import compiled_tflite
 
 DATA = Path(os.environ.get("EDGESCALE_TEST_DATA", Path(__file__).parents[4] / "shared" / "data"))
 CORAL = DATA / "coral"
@@ -167,17 +172,21 @@ def test_refuses_scales_that_are_no_numbers(tmp_path: Path, scale: float) -> Non
 def test_counts_operators_over_all_graphs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path, same_graph_again(operators=6, graphs=3))
     assert read_model_file(path).operators[0].count == 18
-    monkeypatch.setattr(flatbuffer, "MOST_TENSORS", 10)
+    monkeypatch.setattr(flatbuffer, "MOST_OPERATORS", 10)
     with pytest.raises(ModelFileError, match="12 operators, more than the 10"):
         read_model_file(path)
 
 
-def same_graph_again(operators: int, graphs: int) -> bytes:
+def same_graph_again(operators: int, graphs: int, custom_bytes: int = 0) -> bytes:
     """Returns a model whose graphs are one and the same, which makes a small file a long read."""
     builder = flatbuffers.Builder(1024)
+    options = builder.CreateByteVector(bytes(custom_bytes))
     schema.OperatorCodeStart(builder)
+    if custom_bytes:
+        schema.OperatorCodeAddBuiltinCode(builder, schema.BuiltinOperator.CUSTOM)
     code = repeated(builder, schema.OperatorCodeEnd(builder), 1)
     schema.OperatorStart(builder)
+    schema.OperatorAddCustomOptions(builder, options)
     nodes = repeated(builder, schema.OperatorEnd(builder), operators)
     schema.SubGraphStart(builder)
     schema.SubGraphAddOperators(builder, nodes)
@@ -202,7 +211,40 @@ def test_refuses_what_is_no_regular_file() -> None:
         read_model_file(Path("/dev/null"))
 
 
-def test_a_missing_schema_reader_is_a_missing_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
-    with pytest.raises(RuntimeMissing, match=r"cannot be imported.*pip install"):
-        read_model_file(PROBE_MODEL)
+def test_reads_where_neither_numpy_nor_a_runtime_can_be_imported() -> None:
+    script = (
+        "import sys; sys.modules.update(dict.fromkeys(('numpy', 'ai_edge_litert', 'flatbuffers')));"
+        "from edgescale.edgetpu.model_file import read_model_file;"
+        f"print(len(read_model_file({str(PROBE_MODEL)!r}).layers))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (run.stdout, run.stderr) == ("2\n", "")
+
+
+def test_options_of_another_operator_are_not_read(tmp_path: Path) -> None:
+    model = sound_model()
+    assert read_model_file(written(tmp_path, model.content)).layers[1].stride == 2
+    model.graph.operators[1].builtinOptionsType = schema.BuiltinOptions.Pool2DOptions
+    model.graph.operators[1].builtinOptions = schema.Pool2DOptionsT()
+    model.graph.operators[1].builtinOptions.strideH = 2
+    assert read_model_file(written(tmp_path, model.content)).layers[1].stride == 1
+
+
+def test_a_custom_operator_under_the_name_of_one_of_tflite_is_not_that_one(tmp_path: Path) -> None:
+    path = written(tmp_path, compiled_tflite(b"options", name="CONV_2D"))
+    model = read_model_file(path)
+    assert [operator.name for operator in model.operators] == ["CUSTOM CONV_2D"]
+    assert (model.layers[0].operation, model.macs) == ("custom conv_2d", 0)
+    assert lint_file(path).ops_on_cpu == 1
+
+
+def test_refuses_operators_that_share_custom_options_to_seem_more(tmp_path: Path) -> None:
+    for operators, refused in ((1, False), (100, True)):
+        path = written(tmp_path, same_graph_again(operators, 1, custom_bytes=10_000))
+        if refused:
+            with pytest.raises(ModelFileError, match="damaged"):
+                read_graphs(path)
+        else:
+            assert len(read_graphs(path)[0].operators[0].custom_options) == 10_000
