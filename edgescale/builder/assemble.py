@@ -10,12 +10,14 @@ from math import prod
 from pathlib import Path
 
 from edgescale import __version__
+from edgescale.builder.compile_family import carried_over
 from edgescale.builder.plan import Plan, PlannedVariant
+from edgescale.builder.quantise import check_maps
 from edgescale.builder.recipe import baseline_record
 from edgescale.builder.results import stage_folder
 from edgescale.builder.stages import ARCHITECTURE_FILE, EVALUATION_FILE, MODEL_FILE
 from edgescale.edgetpu.model_file import read_model_file
-from edgescale.errors import ArtifactError, BuildError
+from edgescale.errors import ArtifactError, BuildError, ModelFileError
 from edgescale.family.manifest import (
     SCHEMA_VERSION,
     Accuracy,
@@ -36,16 +38,19 @@ from edgescale.inference.evaluation import load_evaluation
 
 VARIANTS_FOLDER = "variants"
 _DIGITS_IN_NAME = 12
-_OWN_FILE = re.compile(r"(model|architecture|evaluation)-[0-9a-f]{12}\.(tflite|json)")
-_NOT_COMPILED = "this version of edgescale does not compile for the Edge TPU"
+_OWN_FILE = re.compile(r"(model|architecture|evaluation)-[0-9a-f]{12}(_edgetpu)?\.(tflite|json)")
+_NOT_COMPILED = "not compiled yet: 'edgescale compile' and 'edgescale build' do it"
 _NOT_EVALUATED = "the recipe names no labelled images: neither [data] nor [evaluation]"
 
 
 def assemble(family: Path, plan: Plan) -> Family:
     """Writes the files of every variant, then the manifest, then removes older files of a build.
 
+    What was compiled from the same model before stays with it.
+
     Raises:
-        BuildError: the folder cannot be written, or a model does not fit the labels.
+        BuildError: the folder cannot be written, or a model does not fit the labels or would not
+            run wholly on an Edge TPU.
     """
     try:
         manifest = Manifest(
@@ -57,7 +62,9 @@ def assemble(family: Path, plan: Plan) -> Family:
             coefficients=plan.recipe.resolved()["scaling"],
             baseline=baseline_record(plan.recipe.baseline),
             recipe={**plan.recipe.resolved(), "images_sha256": vars(plan.digests)},
-            variants=tuple(_record(family, plan, planned) for planned in plan.variants),
+            variants=carried_over(
+                family, tuple(_record(family, plan, planned) for planned in plan.variants)
+            ),
         )
         # Read back as a device will: what it would refuse must not be written.
         checked = manifest_from_dict(_plain(manifest.to_dict()))
@@ -77,6 +84,7 @@ def _plain(record: object) -> object:
 
 def _record(family: Path, plan: Plan, planned: PlannedVariant) -> VariantRecord:
     variant = planned.variant
+    _check_maps(family, planned)
     model = _published(family, planned, "quantise", MODEL_FILE)
     architecture = _published(family, planned, "network", ARCHITECTURE_FILE)
     accuracy = _accuracy(family, planned) if "evaluate" in planned.keys else None
@@ -111,6 +119,21 @@ def _record(family: Path, plan: Plan, planned: PlannedVariant) -> VariantRecord:
         accuracy_reason=None if accuracy is not None else _NOT_EVALUATED,
         operators=content.operators,
     )
+
+
+def _check_maps(family: Path, planned: PlannedVariant) -> None:
+    """Refuses a model that an Edge TPU would not run wholly: one quantised by an older version.
+
+    What is quantised now was looked at before its stage ended.
+    """
+    folder = stage_folder(family, planned.name, "quantise")
+    try:
+        check_maps(folder / MODEL_FILE)
+    except (BuildError, ModelFileError) as problem:
+        raise BuildError(
+            f"{planned.name}: {problem}; delete {folder}, which an older edgescale has left, and"
+            " build again"
+        ) from problem
 
 
 def _accuracy(family: Path, planned: PlannedVariant) -> Accuracy:

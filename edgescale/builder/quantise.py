@@ -17,13 +17,12 @@ from edgescale.builder.pixels import INPUT_SCALE, INPUT_ZERO_POINT
 from edgescale.builder.recipe import QuantisationRecipe
 from edgescale.builder.tensorflow_setup import import_tensorflow, silenced
 from edgescale.builder.weights import Weights
+from edgescale.edgetpu.lint import lint_file
 from edgescale.edgetpu.model_file import ModelFile, read_model_file
 from edgescale.errors import BuildError
 from edgescale.family.manifest import Preparation
 from edgescale.family.store import write_bytes
 from edgescale.inference.preparation import Preparer
-
-_FLOAT_OPERATORS = frozenset({"DEQUANTIZE", "CAST"})
 
 
 def quantise(
@@ -47,6 +46,7 @@ def quantise(
     # Read before the converter runs: it would bury what is wrong with a picture.
     inputs = list(representative_dataset(pictures, Preparer(preparation)))
     write_bytes(path, converted(model, inputs))
+    check_maps(path)
     written = read_model_file(path)
     check_quantised(written, resolution=architecture.resolution, classes=architecture.classes)
     return written
@@ -94,8 +94,27 @@ def _without_warnings() -> Iterator[None]:
         yield
 
 
+def check_maps(path: Path) -> None:
+    """Refuses a model file that an Edge TPU would not run wholly.
+
+    The converter's settings (one scale for dense weights, a fixed batch, int8 everywhere) are
+    looked up in what it wrote, not trusted.
+
+    Raises:
+        BuildError: naming the first rule it breaks, where, and the mend.
+    """
+    errors = lint_file(path).errors
+    if errors:
+        first, others = errors[0], len(errors) - 1
+        more = f" (and {others} more, see 'edgescale lint {path}')" if others else ""
+        raise BuildError(
+            f"the converted model would not run wholly on an Edge TPU: {first.rule}:"
+            f" {first.where}: {first.what}{more}; {first.mend}"
+        )
+
+
 def check_quantised(written: ModelFile, *, resolution: int, classes: int) -> None:
-    """Refuses a model file that is not full int8 in the way every runtime can use.
+    """Refuses a model file whose input or output is not what the manifest will say.
 
     Raises:
         BuildError: naming the first fault.
@@ -121,9 +140,4 @@ def _fault(written: ModelFile, resolution: int, classes: int) -> str | None:
             f"its input has scale {image.scales} and zero point {image.zero_points}, not 1/128"
             " and 127"
         )
-    if written.per_channel_dense:
-        return f"the dense weights '{written.per_channel_dense[0]}' have a scale per channel"
-    floats = sorted({operator.name for operator in written.operators} & _FLOAT_OPERATORS)
-    if floats:
-        return f"it holds the float operator {floats[0]}"
     return None

@@ -14,6 +14,7 @@ from edgescale.builder.recipe_file import read_recipe
 from edgescale.builder.results import stage_folder
 from edgescale.errors import BuildError
 from edgescale.family.store import sha256_of
+from tests.planted_faults import faulty_model
 
 
 def test_files_of_the_manifest_before_stay_until_the_new_one_is_written(tmp_path: Path) -> None:
@@ -102,6 +103,27 @@ def test_a_model_with_other_outputs_than_labels_is_refused(
         path.write_bytes(b"content")
     content = SimpleNamespace(outputs=(SimpleNamespace(shape=(1, 1000)),), operators=())
     monkeypatch.setattr("edgescale.builder.assemble.read_model_file", lambda _: content)
+    monkeypatch.setattr("edgescale.builder.assemble.check_maps", lambda _: None)
     assert _record(tmp_path, plan, planned).outputs == 1000
     with pytest.raises(BuildError, match="its model has 1000 outputs, but there are 999 labels"):
         _record(tmp_path, replace(plan, labels=plan.labels[1:]), planned)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        pytest.param(faulty_model("per-channel dense"), "per-channel-dense", id="does not map"),
+        pytest.param(b"junk" * 9, "not a TFLite model", id="no model"),
+    ],
+)
+def test_a_model_quantised_before_there_was_a_gate_is_refused_by_name(
+    content: bytes, said: str, tmp_path: Path
+) -> None:
+    plan = make_plan(read_recipe(shipped_recipes()["imagenet-lite"]), Digests(None, "c", None))
+    planned = plan.variants[0]
+    folder = stage_folder(tmp_path, planned.name, "quantise")
+    folder.mkdir(parents=True)
+    (folder / "model.tflite").write_bytes(content)
+    with pytest.raises(BuildError, match=rf"^{planned.name}: .*{said}.*; delete {folder}, which"):
+        _record(tmp_path, plan, planned)
+    assert not (tmp_path / "variants").exists()
