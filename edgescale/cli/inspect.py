@@ -1,6 +1,6 @@
-"""``edgescale inspect``: what a family or a ``.tflite`` file holds."""
+"""``edgescale inspect``: what a family or a ``.tflite`` file holds, compiled or not."""
 
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,23 +12,28 @@ from edgescale.family.places import is_dir
 from edgescale.units import count, mib, millions, percent
 
 if TYPE_CHECKING:
-    from edgescale.edgetpu.model_file import ModelFile, TensorSpec
+    from edgescale.cli.inspect_file import FileContent
+    from edgescale.device.forecast import Forecast
+    from edgescale.edgetpu.package import CompiledModel
     from edgescale.family.manifest import Accuracy, VariantRecord
     from edgescale.family.store import Family
 
-SCHEMA_VERSION = 1  # of the record of a .tflite file
 _MOST_SHOWN_LABELS = 5
 
 
 @click.command("inspect")
 @click.argument("path", metavar="FAMILY|FILE.tflite", type=Path)
 @click.option("--layers", is_flag=True, help="List every layer of a .tflite file.")
+@click.option("--device", "device_names", metavar="LIST", multiple=True,
+              help="Predict latency and on-chip memory of a .tflite file, not yet compiled, on e.g."
+              " usb3,dev-board; 'edgescale devices --known' lists them.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(path: Path, layers: bool, as_json: bool) -> None:
+def command(path: Path, layers: bool, device_names: tuple[str, ...], as_json: bool) -> None:
     """Show what a family or a .tflite file holds."""
     if path.name == "manifest.json" or is_dir(path, ModelFileError):
-        if layers:
-            raise click.UsageError("--layers lists those of a .tflite file; give one of the family")
+        for given, flag in ((layers, "--layers"), (device_names, "--device")):
+            if given:
+                raise click.UsageError(f"{flag} is for a .tflite file; give one of the family")
         from edgescale.family.store import load_family
 
         family = load_family(path)
@@ -37,18 +42,78 @@ def command(path: Path, layers: bool, as_json: bool) -> None:
         else:
             click.echo(family_text(family))
         return
-    from edgescale.edgetpu.model_file import read_model_file
+    from edgescale.cli.inspect_file import file_record, file_text, read_file
 
-    model = read_model_file(path)
+    content = read_file(path)
+    forecasts = _forecasts(content, device_names)
     if as_json:
-        json_object(model_record(path, model))
-    else:
-        click.echo(model_text(path, model, with_layers=layers))
+        from edgescale.cli.forecast_table import forecast_record
+
+        predicted = [forecast_record(one, with_layers=layers) for one in forecasts]
+        json_object({**file_record(content), "latencies": predicted})
+        return
+    click.echo(file_text(content, with_layers=layers))
+    if forecasts:
+        from edgescale.cli.forecast_table import forecast_table
+
+        click.echo(forecast_table([(printable(path.name), one) for one in forecasts]))
+
+
+def _forecasts(content: "FileContent", device_names: Sequence[str]) -> "list[Forecast]":
+    """Predicts a file on each device; only what the Edge TPU runs wholly can be predicted."""
+    if not device_names:
+        return []
+    from edgescale.cli.forecast_table import devices_named
+    from edgescale.device.forecast import forecast
+    from edgescale.edgetpu.lint import lint_of
+
+    devices = devices_named(device_names)
+    if content.compiled is not None:
+        raise ModelFileError(
+            f"{content.path}: compiled, which hides its layers, so nothing is predicted; give the"
+            " file it was compiled from"
+        )
+    for finding in lint_of(content.path, content.graphs).errors:
+        raise ModelFileError(
+            f"{content.path}: nothing is predicted, because it would not run wholly on the Edge TPU"
+            f" ({finding.rule}: {finding.where}); 'edgescale lint' says what to mend"
+        )
+    return [forecast(device, content.model.layers) for device in devices]
 
 
 def family_record(family: "Family") -> dict[str, Any]:
-    """Returns the manifest's record with the folder it lies in."""
-    return {"folder": str(family.folder), **family.manifest.to_dict()}
+    """Returns the manifest's record with the folder it lies in and what compiled files hold."""
+    return {
+        "folder": str(family.folder),
+        **family.manifest.to_dict(),
+        "edgetpu": {name: _compiled_record(found) for name, found in _compiled(family).items()},
+    }
+
+
+def _compiled_record(found: "CompiledModel | str") -> dict[str, Any]:
+    from edgescale.cli.inspect_compiled import totals_record
+
+    return {"unreadable": found} if isinstance(found, str) else totals_record(found)
+
+
+def _compiled(family: "Family") -> "dict[str, CompiledModel | str]":
+    """Returns what each compiled twin holds, or the sentence that says why it cannot be read."""
+    twins = {
+        variant.name: variant.compiled
+        for variant in family.manifest.variants
+        if variant.compiled is not None
+    }
+    if not twins:
+        return {}
+    from edgescale.edgetpu.package import read_compiled
+
+    found: dict[str, CompiledModel | str] = {}
+    for name, artifact in twins.items():
+        try:
+            found[name] = read_compiled(family.path(artifact))
+        except ModelFileError as problem:
+            found[name] = str(problem)
+    return found
 
 
 def family_text(family: "Family") -> str:
@@ -56,13 +121,23 @@ def family_text(family: "Family") -> str:
     manifest = family.manifest
     labels = [_short(printable(label)) for label in manifest.labels[:_MOST_SHOWN_LABELS]]
     more = ", ..." if len(manifest.labels) > len(labels) else ""
-    headings = ("variant", "phi", "size", "MACs", "weights", "activations", "file", "top-1 int8",
-                "top-1 float", "n", "compiled")  # fmt: skip
+    headings: tuple[str, ...] = (
+        "variant", "phi", "size", "MACs", "weights", "activations", "file", "top-1 int8",
+        "top-1 float", "n", "compiled",
+    )  # fmt: skip
+    compiled = _compiled(family)
+    rows = [_variant_row(variant) for variant in manifest.variants]
+    if compiled:
+        headings += ("on-chip", "streamed")
+        rows = [
+            row + _compiled_cells(compiled.get(variant.name))
+            for row, variant in zip(rows, manifest.variants, strict=True)
+        ]
     lines = [
         f"{manifest.name}: {manifest.provenance}, {len(manifest.variants)} variants,"
         f" {count(len(manifest.labels))} labels ({'; '.join(labels)}{more})",
         "",
-        table(headings, [_variant_row(variant) for variant in manifest.variants]),
+        table(headings, rows),
         "",
         *(f"{variant.name}: {_preparation_text(variant)}" for variant in manifest.variants),
     ]
@@ -70,6 +145,11 @@ def family_text(family: "Family") -> str:
         f"{variant.name}: no accuracy ({printable(variant.accuracy_reason or 'no reason given')})"
         for variant in manifest.variants
         if variant.accuracy is None
+    ]
+    lines += [
+        f"{name}: its compiled file cannot be used ({printable(found)})"
+        for name, found in compiled.items()
+        if isinstance(found, str)
     ]
     return "\n".join(lines)
 
@@ -95,6 +175,12 @@ def _variant_row(variant: "VariantRecord") -> tuple[str, ...]:
     )
 
 
+def _compiled_cells(found: "CompiledModel | str | None") -> tuple[str, str]:
+    if found is None or isinstance(found, str):
+        return ("-", "-") if found is None else ("?", "?")
+    return mib(found.on_chip_bytes), mib(found.streamed_bytes)
+
+
 def _float_top1(accuracy: "Accuracy | None") -> str:
     if accuracy is None or accuracy.float_top1 is None:
         return "-"
@@ -109,62 +195,3 @@ def _preparation_text(variant: "VariantRecord") -> str:
         f" {facts.zero_point}; {count(variant.outputs)} outputs ({variant.scores}), label offset"
         f" {variant.label_offset}"
     )
-
-
-def model_record(path: Path, model: "ModelFile") -> dict[str, Any]:
-    """Returns everything known of a model file as plain values."""
-    return {"schema_version": SCHEMA_VERSION, "file": str(path), "size_bytes": path.stat().st_size,
-            **asdict(model)}  # fmt: skip
-
-
-def model_text(path: Path, model: "ModelFile", *, with_layers: bool) -> str:
-    """Returns a model file as text: what it is, its tensors, its operators."""
-    compiled = "yes (its weights and MACs are inside the Edge TPU's operator)"
-    facts = [
-        ("file", f"{printable(str(path))} ({mib(path.stat().st_size)})"),
-        ("compiled for the Edge TPU", compiled if model.compiled else "no"),
-        ("MACs", count(model.macs)),
-        ("weights", mib(model.weight_bytes)),
-        ("peak activations", mib(model.peak_activation_bytes)),
-        ("scores", "softmax" if model.ends_in_softmax else "logits or unknown"),
-        *(("input", _tensor_text(spec)) for spec in model.inputs),
-        *(("output", _tensor_text(spec)) for spec in model.outputs),
-        *(("per-channel dense weights", printable(name)) for name in model.per_channel_dense),
-    ]
-    width = max(len(name) for name, _ in facts)
-    operators = [
-        (printable(operator.name), str(operator.version), str(operator.count))
-        for operator in model.operators
-    ]
-    lines = [f"{name:<{width}}  {text}" for name, text in facts]
-    lines += ["", table(("operator", "version", "count"), operators)]
-    if with_layers:
-        lines += ["", _layers_table(model)]
-    return "\n".join(lines)
-
-
-def _tensor_text(spec: "TensorSpec") -> str:
-    shape = "x".join(str(size) for size in spec.shape) or "scalar"
-    quantised = "not quantised"
-    if spec.scales:
-        zero_point = spec.zero_points[0] if spec.zero_points else 0
-        quantised = f"scale {spec.scales[0]:.6g}, zero point {zero_point}"
-    return f"{printable(spec.name)} {spec.dtype} {shape}, {quantised}"
-
-
-def _layers_table(model: "ModelFile") -> str:
-    headings = ("layer", "input", "output", "kernel", "stride", "activation", "MACs", "weights")
-    rows = [
-        (
-            printable(layer.name),
-            "x".join(map(str, layer.input_shape)),
-            "x".join(map(str, layer.output_shape)),
-            str(layer.kernel),
-            str(layer.stride),
-            layer.activation,
-            count(layer.macs),
-            count(layer.weights),
-        )
-        for layer in model.layers
-    ]
-    return table(headings, rows)

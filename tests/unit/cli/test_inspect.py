@@ -10,6 +10,7 @@ from edgescale.errors import ModelFileError
 from edgescale.family.store import save_manifest
 from edgescale.inference.runtime import PROBE_MODEL
 from tests.tiny_models import Tiny, tiny_family, tiny_model, tiny_record
+from tests.tiny_packages import compiled_tflite
 
 
 def shown(*arguments: object) -> str:
@@ -24,8 +25,9 @@ def test_shows_a_family_as_a_table(tmp_path: Path) -> None:
     assert text.startswith("colours: imported, 2 variants, 3 labels (red; green; blue)")
     first, second = (line.split() for line in text.splitlines() if line.startswith(("a ", "b ")))
     assert first[:3] == ["a", "-", "4x4"]
-    assert first[-1] == "no"
-    assert second[-1] == "MiB"
+    assert first[-3:] == ["no", "-", "-"]
+    assert second[-3:] == ["MiB", "?", "?"]
+    assert "b: its compiled file cannot be used (" in text
     assert "a: no accuracy (not evaluated in this test)" in text
 
 
@@ -40,6 +42,7 @@ def test_labels_cannot_steer_the_terminal(tmp_path: Path) -> None:
 def test_shows_a_family_as_json(tmp_path: Path) -> None:
     family = tiny_family(tmp_path)
     record = json.loads(shown(tmp_path, "--json"))
+    assert record["edgetpu"] == {}
     assert record["folder"] == str(tmp_path)
     assert record["variants"][0]["macs"] == family.manifest.variants[0].macs
     assert record["labels"] == ["red", "green", "blue"]
@@ -66,11 +69,31 @@ def test_lists_layers_when_asked() -> None:
     assert [line.split()[0] for line in text.splitlines()[-2:]] == ["conv_0", "add_1"]
 
 
-def test_says_that_a_compiled_model_hides_its_costs(tmp_path: Path) -> None:
+def test_layers_show_the_quantisation_of_output_and_weights(tmp_path: Path) -> None:
     path = tmp_path / "model.tflite"
-    path.write_bytes(tiny_model(Tiny(compiled=True)))
-    assert "yes (its weights and MACs are inside" in shown(path)
-    assert json.loads(shown(path, "--json"))["compiled"] is True
+    path.write_bytes(tiny_model(Tiny(per_channel=True)))
+    dense, softmax = shown(path, "--layers").splitlines()[-2:]
+    assert dense.split()[-7:] == ["uint8", "0.0625", "0", "uint8", "per", "channel", "(3)"]
+    assert softmax.split()[-4:] == ["uint8", "0.00390625", "0", "-"]
+    layer = json.loads(shown(path, "--json"))["layers"][0]
+    assert (layer["dtype"], layer["scale"], layer["zero_point"]) == ("uint8", 1 / 16, 0)
+    assert (layer["weights_dtype"], layer["weight_scales"]) == ("uint8", 3)
+
+
+def test_a_number_that_json_cannot_carry_is_null(tmp_path: Path) -> None:
+    path = tmp_path / "model.tflite"
+    path.write_bytes(compiled_tflite(b"no package", name="mine", zero_point=2**60))
+    assert json.loads(shown(path, "--json"))["inputs"][0]["zero_points"] == [None]
+    assert f"zero point {2**60}" in shown(path)
+
+
+def test_a_long_name_keeps_its_table_narrow(tmp_path: Path) -> None:
+    path = tmp_path / "model.tflite"
+    path.write_bytes(compiled_tflite(b"no package", name="n\x1b" * 400))
+    text = shown(path)
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines()[1:])) < 90
+    assert len(json.loads(shown(path, "--json"))["operators"][0]["name"]) == 800
 
 
 def test_a_file_that_is_no_model_is_our_error(tmp_path: Path) -> None:
@@ -82,7 +105,7 @@ def test_layers_of_a_family_are_wrong_usage(tmp_path: Path) -> None:
     tiny_family(tmp_path)
     run = CliRunner().invoke(command, [str(tmp_path), "--layers"])
     assert run.exit_code == 2
-    assert "--layers lists those of a .tflite file" in run.output
+    assert "--layers is for a .tflite file" in run.output
 
 
 def test_half_a_character_in_a_label_is_printed_as_json(tmp_path: Path) -> None:
