@@ -1,6 +1,7 @@
 """``edgescale devices``: what this machine is, which runtimes work, which Edge TPUs it has."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import click
 from edgescale.cli import show
 from edgescale.cli.options import AS_JSON
 from edgescale.device.edge_tpus import EdgeTpu
-from edgescale.device.known import known_devices
+from edgescale.device.known import KnownDevice, LatencyCalibration, known_devices
 from edgescale.device.probe import Machine, Pressure, pressure, probe
 from edgescale.device.runtimes import runtimes_here
 from edgescale.device.store import ENVIRONMENT, profiles_place
@@ -59,10 +60,27 @@ def _show_known(as_json: bool) -> None:
                           "devices": [asdict(device) for device in devices]})  # fmt: skip
         return
     for device in devices:
-        click.echo(f"{device.id}: {device.name}")
-        for one in device.values:
-            known = f"{one.value} ({one.kind}: {one.source})"
-            click.echo(f"  {one.name}: {'not known' if one.value is None else known}")
+        click.echo(f"{device.id}: {device.name} (or {', '.join(device.names)})")
+        for line in _known_lines(device):
+            click.echo(f"  {line}")
+
+
+def _known_lines(device: KnownDevice) -> Iterator[str]:
+    for one in device.values:
+        known = f"{one.value} ({one.kind}: {one.source})"
+        yield f"{one.name}: {'not known' if one.value is None else known}"
+    yield f"latency_calibration: {_calibration_text(device.latency_calibration)}"
+    for latency in device.latencies:
+        yield (
+            f"latency of {latency.network}, {latency.input_side} px: {latency.latency_ms:g} ms"
+            f" ({latency.kind}: {latency.source})"
+        )
+
+
+def _calibration_text(calibration: LatencyCalibration) -> str:
+    if calibration.link is None:
+        return f"none ({calibration.remark})"
+    return f"{calibration.link} ({calibration.remark})" if calibration.remark else calibration.link
 
 
 def _record(
