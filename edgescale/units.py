@@ -65,7 +65,7 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.1f} %"
 
 
-def share(part: int, whole: int) -> str:
+def share(part: float, whole: float) -> str:
     """Formats a part of a limit as a percentage, with the digits that tell it from the limit.
 
     ``94.5 %``, ``99.998 %``: it is ``100.0 %`` for exactly the limit only.

@@ -71,7 +71,8 @@ def read_variants(fields: Fields) -> VariantsRecipe:
     phis: tuple[float, ...] = fields.numbers("phis", (), most=100)
     times: tuple[float, ...] = fields.numbers("times", (), most=100)
     names: tuple[str, ...] = fields.texts("names", (), most=100, longest=100)
-    limits = Limits(**{part: _limit(fields, key) for key, part in LIMIT_KEYS.items()})
+    counted: dict[str, Any] = {part: _limit(fields, key) for key, part in LIMIT_KEYS.items()}
+    limits = Limits(**counted)
     fields.close()
     limited = any(value is not None for value in vars(limits).values())
     if not phis and not times and not names and not limited:

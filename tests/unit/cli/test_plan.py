@@ -1,9 +1,7 @@
 """``edgescale plan`` as a user types it."""
 
-import json
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -14,13 +12,7 @@ from edgescale.cli.plan import command
 from edgescale.errors import ArchitectureError
 from edgescale.scaling.coefficients import Coefficients
 from edgescale.scaling.variant import scale
-
-
-def plan(*arguments: str) -> dict[str, Any]:
-    result = CliRunner().invoke(command, [*arguments, "--json"], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    record: dict[str, Any] = json.loads(result.output)
-    return record
+from tests.run_plan import plan
 
 
 def test_a_ladder_of_phis_keeps_their_order_and_fields() -> None:

@@ -3,24 +3,13 @@
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 from click.testing import CliRunner
 
 from edgescale.architecture.record import architecture_from_dict
 from edgescale.cli.plan import command
 from edgescale.errors import EdgescaleError
-
-
-def said(*arguments: str) -> str:
-    result = CliRunner().invoke(command, arguments, catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
-def plan(*arguments: str) -> dict[str, Any]:
-    record: dict[str, Any] = json.loads(said(*arguments, "--json"))
-    return record
+from tests.run_plan import plan, said
 
 
 def test_a_budget_gives_one_variant_and_says_what_comes_next() -> None:

@@ -1,43 +1,26 @@
 """Solving phi: equal to a scan of every thousandth, and clear about what cannot be had."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 
 import pytest
 
 from edgescale.architecture.baseline import Baseline, find_baseline
-from edgescale.architecture.cost import Cost, bounded_cost
+from edgescale.architecture.cost import Cost
 from edgescale.architecture.file_size import file_bytes
-from edgescale.architecture.network import Architecture, laid_out
+from edgescale.architecture.network import laid_out
 from edgescale.errors import ArchitectureError
-from edgescale.scaling import variant
 from edgescale.scaling.coefficients import Coefficients
 from edgescale.scaling.plateaus import Line
 from edgescale.scaling.solve import Limits, in_words, phi_from_times, solve
 from edgescale.scaling.variant import ScalingRules, SearchedNetwork, scale
 from tests.small_baseline import SMALL
 
+pytestmark = pytest.mark.usefixtures("remembered")
 EDGETPU = find_baseline("efficientnet-edgetpu")
 LINEAR = Coefficients.of("linear")
 LOW, HIGH = -4000, 7000  # thousandths of phi
-
-
-@pytest.fixture(scope="module", autouse=True)
-def remembered() -> Iterator[None]:
-    """Lets ``scale`` remember what it computes of equal networks, so that a scan is affordable."""
-    costs: dict[int, tuple[Architecture, Cost]] = {}
-
-    def cost(net: Architecture) -> Cost:
-        if id(net) not in costs:  # the network is kept, so no other can get its id
-            costs[id(net)] = (net, bounded_cost(net))
-        return costs[id(net)][1]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(variant, "bounded_cost", cost)
-        patch.setattr(variant, "laid_out", lru_cache(None)(laid_out))
-        yield
 
 
 @lru_cache
@@ -70,7 +53,7 @@ def test_the_solved_phi_is_that_of_a_scan(name: str, trim: bool) -> None:
     for step in (-3700, -2345, -700, -1, 0, 1, 1234, 3500, 5200):
         exactly: int = getattr(costs[step], name)
         for budget in (exactly, exactly - 1):
-            limits = Limits(**{name: budget})
+            limits = Limits().only(name, budget)
             assert solve(EDGETPU, limits, rules=rules).variant.phi == by_scan(costs, limits)
 
 
@@ -119,7 +102,7 @@ def test_other_rules_are_solved_too(rules: ScalingRules, name: str) -> None:
     for step in (-800, -300, 0, 350, 700):
         exactly = getattr(costs[step], name)
         for budget in (exactly, exactly - 1):
-            limits = Limits(**{name: budget})
+            limits = Limits().only(name, budget)
             phi = by_scan(costs, limits)
             if phi is not None:
                 assert phi < 2.9  # or a scan of so few would not know the largest
@@ -225,9 +208,9 @@ def test_a_budget_below_the_smallest_network_names_it(limits: Limits, named: str
     smallest = scale(EDGETPU, float(match[1]))
     (needed,) = limits.amounts(smallest.architecture, smallest.cost).values()
     (name,) = limits.given
-    assert solve(EDGETPU, Limits(**{name: needed})).variant.phi == float(match[1])
+    assert solve(EDGETPU, Limits().only(name, needed)).variant.phi == float(match[1])
     with pytest.raises(ArchitectureError):
-        solve(EDGETPU, Limits(**{name: needed - 1}))
+        solve(EDGETPU, Limits().only(name, needed - 1))
 
 
 def test_no_limit_and_a_file_that_is_never_written_are_refused() -> None:

@@ -45,7 +45,7 @@ def test_a_baseline_that_is_too_large_itself_is_named() -> None:
     long = replace(SMALL, blocks=(parse_block("r9000_k3_s11_e4_i8_o8"),))
     for name in ("macs", "weight_bytes"):
         with pytest.raises(ArchitectureError, match="the baseline 'small' itself is too large: "):
-            solve(long, Limits(**{name: 10**9}))
+            solve(long, Limits().only(name, 10**9))
     with pytest.raises(ArchitectureError, match=r"itself is too large: .* use fewer repeats$"):
         scale(long, -1)
     wide = replace(SMALL, head_filters=99_999, stem_filters=99_999)
