@@ -10,6 +10,10 @@ libraries become one of these in the one file that touches the library.
         DataError                  images or labels that cannot be used
         WeightsError               published weights missing or not as expected
         BuildLocked                another build works on this family
+        CompilerNotFound           no edgetpu_compiler here
+          CompilerUnusable         one was named or found, and it cannot be used
+        CompilerFailed             it gave no model that can be trusted; keeps what it printed
+          PartlyMapped             compiled, but some operators stay on the CPU
       SearchError                  a search that cannot be run, resumed or judged
       FamilyError
         ManifestError              unreadable, wrong schema, a path that leaves the family
@@ -60,6 +64,35 @@ class WeightsError(BuildError):
 
 class BuildLocked(BuildError):
     """Another build works on the same family."""
+
+
+class CompilerNotFound(BuildError):
+    """The Edge TPU compiler is not here."""
+
+
+class CompilerUnusable(CompilerNotFound):
+    """One was named or found, and it cannot be used: how to get another one is no help."""
+
+
+class CompilerFailed(BuildError):
+    """The Edge TPU compiler gave no model that can be trusted.
+
+    Attributes:
+        printed: what it said in all attempts; empty where none was made.
+        attempts: how many there were.
+        took_s: seconds they took together.
+    """
+
+    def __init__(
+        self, message: str, printed: str = "", attempts: int = 0, took_s: float = 0.0
+    ) -> None:
+        """Keeps what a caller shows or stores beside the message."""
+        super().__init__(message)
+        self.printed, self.attempts, self.took_s = printed, attempts, took_s
+
+
+class PartlyMapped(CompilerFailed):
+    """The model was compiled, but some of its operators stay on the CPU."""
 
 
 class SearchError(EdgescaleError):

@@ -16,6 +16,7 @@ from typing import Any
 from edgescale.builder.assemble import assemble
 from edgescale.builder.budget import budget_line
 from edgescale.builder.class_folders import ClassFolders
+from edgescale.builder.compile_family import Compiling, Outcome, compile_variants
 from edgescale.builder.find_recipe import find_recipe
 from edgescale.builder.lock import building
 from edgescale.builder.plan import Plan, PlannedVariant, make_plan
@@ -30,9 +31,10 @@ from edgescale.errors import BuildError, FamilyError
 from edgescale.family.manifest import Manifest
 from edgescale.family.store import MANIFEST_FILE, Family, load_family
 from edgescale.scaling.variant import Variant
-from edgescale.units import millions
+from edgescale.units import mib, millions
 
 log = logging.getLogger(__name__)
+_NOT_COMPILING = Compiling(None, "no Edge TPU compiler was given to the build")
 _NEARLY_EQUAL = 1.05  # MACs of neighbours nearer than this are one network for most purposes
 
 
@@ -43,6 +45,7 @@ def build_family(
     data_folder: Path | None = None,
     jobs: int | None = None,
     on_event: OnEvent | None = None,
+    compiling: Compiling = _NOT_COMPILING,
 ) -> Family:
     """Builds the family that a recipe describes, or what of it is missing.
 
@@ -54,6 +57,8 @@ def build_family(
         data_folder: a folder of images in place of the recipe's data.
         jobs: variants built at a time; one per core where not given.
         on_event: told what happens, see ``BuildEvent``.
+        compiling: the Edge TPU compiler; a variant it fails on keeps the reason, and the build goes
+            on.
 
     Raises:
         RecipeError: a recipe that cannot be built.
@@ -78,8 +83,29 @@ def build_family(
             "labels": plan.labels,
             "family": str(family.resolve()),
         }
-        _run(family, plan, lock, job, jobs=jobs or cores(), on_event=on_event or _logged)
-        return assemble(family, plan)
+        tell = on_event or _logged
+        steps = _run(family, plan, lock, job, jobs=jobs or cores(), on_event=tell)
+
+        def told(outcome: Outcome) -> None:
+            tell(_compile_event(outcome, steps))
+
+        compile_variants(assemble(family, plan), compiling, told)
+        return load_family(family, verify=False)
+
+
+def _compile_event(outcome: Outcome, steps: Steps) -> BuildEvent:
+    said, state = outcome.why or "", "failed"
+    if outcome.state == "kept":
+        state = "skipped"
+    elif outcome.record.compilation is not None and outcome.state == "compiled":
+        found, state = outcome.record.compilation, "finished"
+        said = (
+            f"{mib(found.on_chip_memory_used_bytes)} on chip,"
+            f" {mib(found.off_chip_streaming_bytes)} streamed, {found.ops_on_edgetpu} operators"
+            f" on the Edge TPU, {found.ops_on_cpu} on the CPU"
+        )
+    took_s = outcome.took_s or None  # none where the compiler was not asked
+    return BuildEvent(outcome.record.name, "compile", state, said, took_s, steps.total, steps.total)
 
 
 def scaling_warnings(variants: Iterable[Variant]) -> list[str]:
@@ -142,7 +168,7 @@ def _manifest_of(family: Path) -> Manifest:
 
 def _run(
     family: Path, plan: Plan, lock: int, job: dict[str, Any], *, jobs: int, on_event: OnEvent
-) -> None:
+) -> Steps:
     training = plan.recipe.training
     steps = Steps(training.epochs if training else 0, {v.name: len(v.keys) for v in plan.variants})
 
@@ -163,7 +189,7 @@ def _run(
             for stage in planned.keys:
                 tell(planned.name, {"event": "skipped", "stage": stage})
     if not unfinished:
-        return
+        return steps
     require_tensorflow()
     _check_images(plan.recipe)
     # Largest first: it takes longest, and the small ones fill the other cores meanwhile.
@@ -173,6 +199,7 @@ def _run(
             f"{len(failures)} of {len(plan.variants)} variants failed, the manifest"
             f" was not written: {_reasons(failures)}"
         )
+    return steps
 
 
 def _reasons(failures: Mapping[str, str]) -> str:

@@ -65,7 +65,7 @@ def remove_unfinished(family: Path) -> None:
     """Removes what killed builds left half-written; checkpoints stay."""
     for path in (family / BUILD_FOLDER).glob(f"*/{_UNFINISHED}*"):
         shutil.rmtree(path, ignore_errors=True)
-    for pattern in ("", f"{BUILD_FOLDER}/*/", "variants/*/"):
+    for pattern in ("", f"{BUILD_FOLDER}/*/", "variants/*/", "models/"):
         for path in family.glob(f"{pattern}.*.part"):
             own = _PARTIAL.fullmatch(path.name) and path.parent.resolve() == (
                 family.resolve() / path.parent.relative_to(family)

@@ -22,7 +22,9 @@ VERBS = {
     "plan": ("edgescale.cli.plan", "Show what scaling gives: a phi ladder without training."),
     "search": ("edgescale.cli.search", "Search alpha, beta, gamma on your own task."),
     "build": ("edgescale.cli.build", "Build a family from a recipe."),
+    "compile": ("edgescale.cli.compile", "Compile a .tflite file or a family for the Edge TPU."),
     "import": ("edgescale.cli.import_models", "Make a family of existing .tflite models."),
+    "lint": ("edgescale.cli.lint", "Say what keeps a .tflite model from the Edge TPU."),
     "inspect": ("edgescale.cli.inspect", "Show what a family or a .tflite file holds."),
     "devices": ("edgescale.cli.devices", "Show what this machine can do."),
     "profile": ("edgescale.cli.profile", "Measure a family on this machine."),
@@ -74,8 +76,9 @@ def edgescale(verbose: int, quiet: bool) -> None:
 
     \b
     Environment:
-      EDGESCALE_DEVICES    folder of the device profiles
-      EDGESCALE_TEST_DATA  folder of test images and models (tests and tools only)
+      EDGESCALE_DEVICES            folder of the device profiles
+      EDGESCALE_EDGETPU_COMPILER   the command of the Edge TPU compiler
+      EDGESCALE_TEST_DATA          folder of test images and models (tests and tools only)
     """
     level = logging.ERROR if quiet else logging.DEBUG if verbose > 1 else logging.INFO
     handler = logging.StreamHandler(sys.stderr)

@@ -11,9 +11,12 @@ from typing import Any
 import click
 
 from edgescale.builder.build import build_family
+from edgescale.builder.compile_family import Compiling, log_of
 from edgescale.builder.progress import BuildEvent, OnEvent
 from edgescale.cli import show
+from edgescale.cli.compiler_flags import CompilerFlags, compiler_flags
 from edgescale.cli.options import terminable
+from edgescale.errors import CompilerNotFound, CompilerUnusable
 from edgescale.family.manifest import VariantRecord
 from edgescale.family.store import Family
 from edgescale.units import count, mib, millions, percent
@@ -31,25 +34,79 @@ _SHORTEST_ITEM = 20
               help="Images to use in place of the recipe's data: a folder per class.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1, 1024), metavar="N",
               help="Variants built at a time.  [default: one per core]")  # fmt: skip
+@click.option("--no-compile", is_flag=True,
+              help="Leave the Edge TPU compiler alone, even where there is one.")  # fmt: skip
+@compiler_flags
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(
-    recipe: str, out: Path, data_folder: Path | None, jobs: int | None, as_json: bool
+def command(  # noqa: PLR0913 - one argument for each flag
+    recipe: str,
+    out: Path,
+    data_folder: Path | None,
+    jobs: int | None,
+    no_compile: bool,
+    compiler_flags: CompilerFlags,
+    as_json: bool,
 ) -> None:
     """Build a family from a recipe.
 
     RECIPE is a recipe.toml, or the name of a shipped one (cluttered-digits, imagenet-lite). A
     build that was stopped goes on where it was; finished stages are skipped. Needs TensorFlow:
-    pip install 'edgescale[build]'.
+    pip install 'edgescale[build]'. Compiles for the Edge TPU where edgetpu_compiler is there; what
+    is not compiled has its reason in the family, and 'edgescale compile' does it later.
     """
+    compiling = _compiling(compiler_flags, no_compile)
     with terminable(), build_progress() as on_event:
-        family = build_family(recipe, out, data_folder=data_folder, jobs=jobs, on_event=on_event)
+        family = build_family(
+            recipe, out, data_folder=data_folder, jobs=jobs, on_event=on_event, compiling=compiling
+        )
     if as_json:
         show.json_object(_summary(family))
         return
     click.echo(show.table(_HEADINGS, [_row(variant) for variant in family.manifest.variants]))
     for reason in {variant.accuracy_reason for variant in family.manifest.variants} - {None}:
         click.echo(f"accuracy not measured: {reason}")
+    for line in _not_compiled(family, asked=compiling.compiler is not None):
+        click.echo(show.printable(line))
     click.echo(f"family '{family.manifest.name}' is in {out}")
+
+
+def _compiling(flags: CompilerFlags, no_compile: bool) -> Compiling:
+    """Finds the compiler; a build goes on without one, unless a flag names one that is not there.
+
+    Raises:
+        CompilerUnusable: there is no compiler where --compiler says.
+    """
+    if no_compile:
+        return Compiling(None, "built with --no-compile")
+    try:
+        return flags.compiling()
+    except CompilerUnusable as problem:
+        if flags.compiler is not None:  # minutes of training must not precede this
+            raise
+        log.warning("%s; the family is built and not compiled", problem)
+        # The warning names the command; a manifest travels and must not.
+        return Compiling(None, "the Edge TPU compiler that is set up does not run; 'edgescale"
+                               " compile' says why")  # fmt: skip
+    except CompilerNotFound as problem:
+        log.debug("%s", problem)
+        return Compiling(None, "no Edge TPU compiler was found; 'edgescale compile' says how to"
+                               " get it")  # fmt: skip
+
+
+def _not_compiled(family: Family, *, asked: bool) -> Iterator[str]:
+    """Says once for each reason which variants are not compiled, and where their logs are.
+
+    Without a compiler asked in this build, a log would be of another day.
+    """
+    of: dict[str, list[VariantRecord]] = {}
+    for variant in family.manifest.variants:
+        if variant.compiled is None:
+            of.setdefault(variant.compiled_reason or "no reason given", []).append(variant)
+    for reason, variants in of.items():
+        yield f"not compiled: {', '.join(variant.name for variant in variants)}: {reason}"
+        for path in (log_of(family, variant) for variant in variants):
+            if asked and path.is_file():
+                yield f"all the compiler said is in {path}"
 
 
 @contextmanager
@@ -115,4 +172,5 @@ def _summary(family: Family) -> dict[str, Any]:
 
 
 _SUMMARY_KEYS = ("name", "phi", "resolution", "parameters", "macs", "macs_ratio",
-                 "asked_macs_ratio", "model", "accuracy", "accuracy_reason")  # fmt: skip
+                 "asked_macs_ratio", "model", "accuracy", "accuracy_reason", "compiled",
+                 "compiled_reason", "compilation")  # fmt: skip

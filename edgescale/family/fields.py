@@ -5,6 +5,7 @@ a typo never passes in silence. Each refusal is one sentence that names the plac
 """
 
 import difflib
+import re
 import reprlib
 import sys
 from collections.abc import Collection, Mapping
@@ -15,6 +16,7 @@ from edgescale.errors import EdgescaleError
 REQUIRED: Final[Any] = object()
 _LARGEST = sys.float_info.max
 _SHOWN_CHARACTERS = 60
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 Default = TypeVar("Default")
 
 
@@ -107,6 +109,28 @@ class Fields:
         if not low <= value <= high:  # false for NaN too
             raise self.refuse(key, f"a number from {low:g} to {high:g}")
         return float(value)
+
+    def optional_number(self, key: str) -> float | None:
+        """Returns a finite number, or None where it is null."""
+        value: float | None = self.number(key) if self.has(key) else self.take(key)
+        return value
+
+    def optional_integer(self, key: str) -> int | None:
+        """Returns a whole number that is not negative, or None where it is null."""
+        value: int | None = self.integer(key) if self.has(key) else self.take(key)
+        return value
+
+    def optional_text(self, key: str) -> str | None:
+        """Returns a string, or None where it is null."""
+        value: str | None = self.text(key) if self.has(key) else self.take(key)
+        return value
+
+    def sha256(self, key: str) -> str:
+        """Returns a sha256 in hex."""
+        value: str = self.text(key, longest=64)
+        if not _SHA256.fullmatch(value):
+            raise self.refuse(key, "a sha256 of 64 hex digits")
+        return value
 
     def boolean(self, key: str, default: Any = REQUIRED) -> Any:
         """Returns true or false."""

@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edgescale.errors import ManifestError
+from edgescale.family.compilation import Compilation, compilation_from
 from edgescale.family.fields import Fields
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 2: what the Edge TPU compiler said of each variant
 MOST_VARIANTS = 256
 MOST_LABELS = 100_000
 LARGEST_FILE_BYTES = 2**31
@@ -106,6 +107,7 @@ class VariantRecord:
     accuracy: Accuracy | None
     accuracy_reason: str | None
     operators: tuple[OperatorCount, ...]
+    compilation: Compilation | None = None  # None too where ``compiled`` was made elsewhere
 
 
 @dataclass(frozen=True)
@@ -141,8 +143,11 @@ def manifest_from_dict(record: object, where: str = "manifest.json") -> Manifest
             f"{where}: schema version {version} is newer than this edgescale reads"
             f" ({SCHEMA_VERSION}); install edgescale {made_by} or newer"
         )
+    if version == 1:
+        fields = Fields(_upgraded_to_2(record, where), where, ManifestError)
+        fields.take("schema_version")
     manifest = Manifest(
-        schema_version=version,
+        schema_version=SCHEMA_VERSION,
         edgescale_version=fields.text("edgescale_version", longest=100),
         name=_name(fields, "name"),
         provenance=fields.text("provenance", choices=("built", "imported")),
@@ -155,6 +160,19 @@ def manifest_from_dict(record: object, where: str = "manifest.json") -> Manifest
     fields.close()
     _check_together(manifest, where)
     return manifest
+
+
+def _upgraded_to_2(record: Any, where: str) -> dict[str, Any]:
+    """Adds what version 2 brought; what is no table is left for the reader to refuse."""
+    variants = record.get("variants")
+    if not isinstance(variants, list):
+        return dict(record)
+    if any(isinstance(item, Mapping) and "compilation" in item for item in variants):
+        raise ManifestError(f"{where}: 'compilation' came with schema version 2, and this says 1")
+    upgraded = [
+        {**item, "compilation": None} if isinstance(item, Mapping) else item for item in variants
+    ]
+    return {**record, "variants": upgraded}
 
 
 def _check_together(manifest: Manifest, where: str) -> None:
@@ -175,29 +193,28 @@ def _check_together(manifest: Manifest, where: str) -> None:
 def _variant(fields: Fields) -> VariantRecord:
     record = VariantRecord(
         name=_name(fields, "name"),
-        phi=fields.number("phi", None) if fields.has("phi") else fields.take("phi"),
-        depth_coefficient=_optional_number(fields, "depth_coefficient"),
-        width_coefficient=_optional_number(fields, "width_coefficient"),
+        phi=fields.optional_number("phi"),
+        depth_coefficient=fields.optional_number("depth_coefficient"),
+        width_coefficient=fields.optional_number("width_coefficient"),
         resolution=fields.integer("resolution", low=1, high=10_000),
-        parameters=fields.integer("parameters")
-        if fields.has("parameters")
-        else fields.take("parameters"),
+        parameters=fields.optional_integer("parameters"),
         macs=fields.integer("macs"),
-        macs_ratio=_optional_number(fields, "macs_ratio"),
-        asked_macs_ratio=_optional_number(fields, "asked_macs_ratio"),
+        macs_ratio=fields.optional_number("macs_ratio"),
+        asked_macs_ratio=fields.optional_number("asked_macs_ratio"),
         weight_bytes=fields.integer("weight_bytes"),
         peak_activation_bytes=fields.integer("peak_activation_bytes"),
         model=_artifact(fields.table("model")),
         compiled=_optional_artifact(fields, "compiled"),
-        compiled_reason=_optional_text(fields, "compiled_reason"),
+        compiled_reason=fields.optional_text("compiled_reason"),
         architecture=_optional_artifact(fields, "architecture"),
         preparation=_preparation(fields.table("preparation")),
         outputs=fields.integer("outputs", low=1, high=MOST_LABELS + 1),
         label_offset=fields.integer("label_offset", low=0, high=1_000),
         scores=fields.text("scores", choices=("softmax", "logits")),
         accuracy=_accuracy(fields.optional_table("accuracy")),
-        accuracy_reason=_optional_text(fields, "accuracy_reason"),
+        accuracy_reason=fields.optional_text("accuracy_reason"),
         operators=tuple(_operator(item) for item in fields.tables("operators")),
+        compilation=compilation_from(fields),
     )
     fields.close()
     return record
@@ -223,11 +240,11 @@ def _accuracy(fields: Fields | None) -> Accuracy | None:
         return None
     record = Accuracy(
         n=fields.integer("n", low=1),
-        images_sha256=_sha256(fields, "images_sha256"),
+        images_sha256=fields.sha256("images_sha256"),
         int8_top1=fields.number("int8_top1", low=0, high=1),
         int8_top5=fields.number("int8_top5", low=0, high=1),
-        float_top1=_optional_number(fields, "float_top1"),
-        agreement=_optional_number(fields, "agreement"),
+        float_top1=fields.optional_number("float_top1"),
+        agreement=fields.optional_number("agreement"),
         evaluation=_artifact(fields.table("evaluation")),
     )
     fields.close()
@@ -247,7 +264,7 @@ def _operator(fields: Fields) -> OperatorCount:
 def _artifact(fields: Fields) -> Artifact:
     record = Artifact(
         path=fields.text("path", longest=500),
-        sha256=_sha256(fields, "sha256"),
+        sha256=fields.sha256("sha256"),
         size_bytes=fields.integer("size_bytes", low=1, high=LARGEST_FILE_BYTES),
     )
     fields.close()
@@ -257,16 +274,6 @@ def _artifact(fields: Fields) -> Artifact:
 def _optional_artifact(fields: Fields, key: str) -> Artifact | None:
     table = fields.optional_table(key)
     return None if table is None else _artifact(table)
-
-
-def _optional_number(fields: Fields, key: str) -> float | None:
-    value: float | None = fields.number(key) if fields.has(key) else fields.take(key)
-    return value
-
-
-def _optional_text(fields: Fields, key: str) -> str | None:
-    value: str | None = fields.text(key) if fields.has(key) else fields.take(key)
-    return value
 
 
 def _raw_table(fields: Fields, key: str) -> Mapping[str, Any] | None:
@@ -290,11 +297,4 @@ def _name(fields: Fields, key: str) -> str:
     value: str = fields.text(key, longest=100)
     if not NAME.fullmatch(value):
         raise fields.refuse(key, "a name of letters, digits and . _ + - (at most 100)")
-    return value
-
-
-def _sha256(fields: Fields, key: str) -> str:
-    value: str = fields.text(key, longest=64)
-    if not re.fullmatch(r"[0-9a-f]{64}", value):
-        raise fields.refuse(key, "a sha256 of 64 hex digits")
     return value

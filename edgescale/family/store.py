@@ -114,12 +114,17 @@ def load_family(folder: Path | str, *, verify: bool = True) -> Family:
 def artifacts_of(manifest: Manifest) -> Iterator[Artifact]:
     """Yields every file that the manifest names."""
     for variant in manifest.variants:
-        yield variant.model
-        for artifact in (variant.compiled, variant.architecture):
-            if artifact is not None:
-                yield artifact
-        if variant.accuracy is not None:
-            yield variant.accuracy.evaluation
+        yield from artifacts_of_variant(variant)
+
+
+def artifacts_of_variant(variant: VariantRecord) -> Iterator[Artifact]:
+    """Yields every file of one variant."""
+    yield variant.model
+    for artifact in (variant.compiled, variant.architecture):
+        if artifact is not None:
+            yield artifact
+    if variant.accuracy is not None:
+        yield variant.accuracy.evaluation
 
 
 def save_manifest(folder: Path, manifest: Manifest) -> Path:

@@ -16,6 +16,7 @@ import pytest
 
 from edgescale.builder.lock import building
 from edgescale.family.store import artifacts_of, load_family, sha256_of
+from tests.compiler_scenes import Scene, compiled_from
 
 pytestmark = pytest.mark.tensorflow
 
@@ -157,6 +158,30 @@ def test_a_second_build_does_nothing_and_starts_no_tensorflow(recipe: Path, buil
     assert done.stderr.count("is there") == 10
     used_s = end.children_user + end.children_system - start.children_user - start.children_system
     assert used_s < 2
+
+
+def test_a_build_compiles_where_there_is_a_compiler_and_outlives_its_failures(
+    recipe: Path, built: Path, tmp_path: Path
+) -> None:
+    family, scene = tmp_path / "family", Scene(tmp_path / "scene")
+    subprocess.run(["cp", "-r", str(built), str(family)], check=True)
+    models = [family / variant.model.path for variant in load_family(family).manifest.variants]
+    scene.runs = [compiled_from(scene, models[0]), {"stdout": "Model not quantized", "status": 1}]
+    done = build(recipe, family, "--compiler", scene.command)
+    assert done.returncode == 0, done.stderr
+    assert "compile phi0: 0.00 MiB on chip, 0.00 MiB streamed" in done.stderr
+    assert "not compiled: phi2: the compiler failed: the model holds float weights" in done.stdout
+    assert f"all the compiler said is in {family}/.build/phi2/compile.log" in done.stdout
+    scene.runs = [*scene.runs, compiled_from(scene, models[1])]
+    assert build(recipe, family, "--compiler", scene.command, "--json").returncode == 0
+    told = ["-s", "-t", "600", "model.tflite"]
+    assert [call["arguments"] for call in scene.calls()] == [told] * 3
+    before = (family / "manifest.json").read_bytes()
+    for more in (["--no-compile"], ["--compiler", scene.command]):
+        assert build(recipe, family, *more).stderr.count("is there") == 12
+        assert (family / "manifest.json").read_bytes() == before
+    assert all(variant.compilation for variant in load_family(family).manifest.variants)
+    assert len(list((family / "variants").rglob("*_edgetpu.tflite"))) == 2
 
 
 def test_a_changed_stage_and_those_after_it_run_again(recipe: Path, built: Path) -> None:

@@ -12,6 +12,9 @@ from click.testing import CliRunner
 
 from edgescale.builder.progress import BuildEvent
 from edgescale.cli import build, demo
+from edgescale.errors import CompilerUnusable
+from tests.compiler_scenes import Scene
+from tests.tiny_models import tiny_family
 
 
 @pytest.mark.parametrize(("columns", "left"), [(200, 100), (100, 35), (40, 20)])
@@ -47,3 +50,56 @@ def test_sigterm_ends_a_demo_orderly(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("edgescale.cli.demo.story.run", terminate)
     ended = CliRunner().invoke(demo.command, ["--out", str(tmp_path)])
     assert ended.exit_code == 143
+
+
+def built_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *flags: str) -> Any:
+    """Returns what a build would compile with, and how the command ended."""
+    given: list[Any] = []
+
+    def record(*_: object, compiling: object, **__: object) -> Any:
+        given.append(compiling)
+        return tiny_family(tmp_path / "family")
+
+    monkeypatch.setattr(build, "build_family", record)
+    ended = CliRunner().invoke(build.command, ["r.toml", "-o", str(tmp_path), *flags])
+    return given[0] if given else None, ended
+
+
+def test_a_build_takes_the_compiler_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGESCALE_EDGETPU_COMPILER", Scene(tmp_path / "scene").command)
+    compiling, ended = built_with(monkeypatch, tmp_path, "--timeout", "7", "--allow-partial")
+    assert compiling.compiler.version == "16.0.384591198"
+    assert (compiling.options.timeout_s, compiling.allow_partial) == (7, True)
+    assert "not compiled: tiny: not compiled in this test" in ended.output
+    compiling, _ = built_with(monkeypatch, tmp_path, "--no-compile")
+    assert (compiling.compiler, compiling.reason) == (None, "built with --no-compile")
+
+
+def test_a_build_goes_on_without_a_compiler_but_not_without_the_one_that_was_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("EDGESCALE_EDGETPU_COMPILER", raising=False)
+    compiling, _ = built_with(monkeypatch, tmp_path)
+    assert compiling.compiler is None
+    assert compiling.reason.startswith("no Edge TPU compiler was found")
+    assert caplog.messages == []
+    broken = tmp_path / "edgetpu_compiler"
+    broken.write_text("#!/bin/sh\necho wrong libc\nexit 1\n")
+    broken.chmod(0o755)
+    compiling, _ = built_with(monkeypatch, tmp_path)
+    assert compiling.reason.startswith("the Edge TPU compiler that is set up does not run")
+    assert str(tmp_path) not in compiling.reason  # it goes into a manifest, which travels
+    assert [(one.levelname, "wrong libc" in one.message) for one in caplog.records] == [
+        ("WARNING", True)]  # fmt: skip
+    caplog.clear()
+    monkeypatch.setenv("EDGESCALE_EDGETPU_COMPILER", "/no/such")
+    compiling, _ = built_with(monkeypatch, tmp_path)
+    assert compiling.compiler is None
+    assert "/no/such" not in compiling.reason
+    assert "EDGESCALE_EDGETPU_COMPILER: there is no program '/no/such'" in caplog.messages[0]
+    given, ended = built_with(monkeypatch, tmp_path, "--compiler", "/nor/this")
+    assert given is None
+    assert isinstance(ended.exception, CompilerUnusable)

@@ -45,8 +45,59 @@ def test_keeps_accuracy(tmp_path: Path) -> None:
 
 
 def test_a_newer_schema_names_the_edgescale_it_needs(tmp_path: Path) -> None:
-    content = record(tmp_path) | {"schema_version": 2, "edgescale_version": "3.1", "new_key": 1}
-    with pytest.raises(ManifestError, match=r"schema version 2 is newer.*install edgescale 3\.1"):
+    content = record(tmp_path) | {"schema_version": 3, "edgescale_version": "3.1", "new_key": 1}
+    with pytest.raises(ManifestError, match=r"schema version 3 is newer.*install edgescale 3\.1"):
+        manifest_from_dict(content)
+
+
+def test_version_1_is_upgraded_and_version_2_must_say_what_was_compiled(tmp_path: Path) -> None:
+    content = record(tmp_path)
+    del content["variants"][0]["compilation"]
+    with pytest.raises(ManifestError, match="'compilation' is missing"):
+        manifest_from_dict(content)
+    upgraded = manifest_from_dict(content | {"schema_version": 1})
+    assert upgraded == tiny_family(tmp_path).manifest
+    assert (upgraded.schema_version, upgraded.variants[0].compilation) == (2, None)
+    with pytest.raises(ManifestError, match=r"variants: expected a list"):
+        manifest_from_dict(content | {"schema_version": 1, "variants": {}})
+    with pytest.raises(ManifestError, match="'compilation' came with schema version 2"):
+        manifest_from_dict(record(tmp_path) | {"schema_version": 1})
+
+
+COMPILATION: dict[str, Any] = {
+    "key": "0" * 64, "compiler_version": "16.0.384591198", "options": ["-m", "13"],
+    "on_chip_memory_used_bytes": 192, "off_chip_streaming_bytes": 64, "ops_on_edgetpu": 2,
+    "ops_on_cpu": 0, "min_runtime_version": 14,
+}  # fmt: skip
+
+
+def test_keeps_what_the_compiler_made(tmp_path: Path) -> None:
+    content = record(tmp_path)
+    put(content, "variants.0.compilation", COMPILATION)
+    found = manifest_from_dict(content)
+    assert json.loads(json.dumps(found.to_dict())) == content
+    assert found.variants[0].compilation is not None
+    assert found.variants[0].compilation.options == ("-m", "13")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        pytest.param({"key": "x"}, "64 hex digits", id="key"),
+        pytest.param({"options": "-m"}, "a list", id="options no list"),
+        pytest.param({"options": ["x"] * 101}, "at most 100", id="many options"),
+        pytest.param({"ops_on_edgetpu": 0}, "from 1", id="nothing mapped"),
+        pytest.param({"off_chip_streaming_bytes": -1}, "whole number", id="negative bytes"),
+        pytest.param({"command": "rm"}, "unknown key 'command'", id="a command"),
+        pytest.param({"min_runtime_version": None}, "whole number", id="no runtime"),
+    ],
+)
+def test_refuses_an_impossible_compilation(
+    tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    content = record(tmp_path)
+    put(content, "variants.0.compilation", COMPILATION | change)
+    with pytest.raises(ManifestError, match=said):
         manifest_from_dict(content)
 
 
