@@ -1,6 +1,6 @@
 """Draws predicted latency and on-chip share over phi for three devices, as the README shows them.
 
-    python -m tools.plot_predictions [--out docs/predicted-latency.png] [--low -2] [--high 3]
+    python -m tools.plot_predictions [--out tools/predicted-latency.png] [--low -2] [--high 3]
 
 Each network along phi is predicted once (``scaling.plateaus``), so that every cliff stands where it
 is. Colours are Okabe & Ito's, and nothing is told by colour alone.
@@ -21,7 +21,7 @@ from edgescale.scaling.plateaus import plateaus
 
 BASELINE = "efficientnet-edgetpu"
 DEVICES = (("usb3", "#0072B2"), ("dev-board", "#007A5A"), ("usb3-pi4", "#D55E00"))
-OUTPUT = Path("docs/predicted-latency.png")
+OUTPUT = Path("tools/predicted-latency.png")
 CLASSES = 1000
 _SIZE_INCHES, _DPI = (11.0, 5.6), 130
 _TICKS_MS = (2, 5, 10, 20, 50, 100)
