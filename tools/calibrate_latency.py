@@ -41,14 +41,15 @@ from tools.published_latencies import (
     REFERENCE,
     Row,
     SyntheticRow,
+    check_reference,
     real_rows,
     synthetic_rows,
 )
 
 OUTPUT = Path(__file__).parents[1] / "edgescale" / "edgetpu" / "latency.json"
 HOSTS = {
-    "usb3-x86": "desktops with USB 3, some not named",
-    "pcie-dev-board": "Coral Dev Board, PCIe",
+    "usb3": "desktops with USB 3, some not named",
+    "dev-board": "Coral Dev Board, PCIe",
     "usb3-pi4": "Raspberry Pi 4B, USB 3",
     "usb2-pi3": "Raspberry Pi 3B and 3B+, USB 2",
 }
@@ -161,9 +162,12 @@ def _link(
 def main() -> None:
     """Prints how good the predictions are and, where asked, writes the constants."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--reference", type=Path, default=REFERENCE)
+    parser.add_argument("--reference", type=Path, default=REFERENCE, metavar="FOLDER",
+                        help="published rows: coral_benchmarks.csv and net_layers.json"
+                        " (default: %(default)s)")  # fmt: skip
     parser.add_argument("--write", action="store_true", help=f"write {OUTPUT.name}")
     flags = parser.parse_args()
+    check_reference(flags.reference)
     rows, synthetic = real_rows(flags.reference), synthetic_rows(flags.reference)
     every = [row for row in real_rows(flags.reference, doubtful=True) if row.link in MAIN_LINKS]
     made = record(rows, every, synthetic)

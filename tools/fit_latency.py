@@ -17,7 +17,7 @@ from edgescale.edgetpu.placement import CAPACITY_BYTES, place, whole
 from edgescale.layer import Layer, elements
 from tools.published_latencies import Row, SyntheticRow
 
-MAIN_LINKS = ("usb3-x86", "pcie-dev-board")
+MAIN_LINKS = ("usb3", "dev-board")
 INSIDE = 0.90
 # What the form might have been: cost of a depthwise tap, and on-chip memory in bytes.
 DEPTHWISE_COSTS = (1, 2, 3, 4, 6)

@@ -141,7 +141,7 @@ def _predict(path: Path) -> None:
     from edgescale.edgetpu.latency import predict
     from edgescale.edgetpu.model_file import read_model_file
 
-    found = predict(read_model_file(path).layers, "usb3-x86")
+    found = predict(read_model_file(path).layers, "usb3")
     if not 0 < found.low_ms <= found.latency_ms <= found.high_ms < math.inf:
         raise ValueError("a latency outside its interval")
 

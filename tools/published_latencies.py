@@ -9,6 +9,7 @@ import csv
 import json
 import math
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +29,8 @@ _PCIE = ("EfficientNet-EdgeTPU-S", "Inception V1", "MobileNet V1 1.0 224", "ResN
 DOUBTFUL = ("Inception-ResNet V2", "DenseNet")
 _PI = ("Inception V1", "MobileNet V1 1.0 224")
 LINKS = {
-    "usb3-x86": ("usb3", None, _USB3),
-    "pcie-dev-board": ("pcie", None, _PCIE),
+    "usb3": ("usb3", None, _USB3),
+    "dev-board": ("pcie", None, _PCIE),
     "usb3-pi4": ("usb3", "Raspberry Pi 4", _PI),
     "usb2-pi3": ("usb2", "Raspberry Pi 3", _PI),
 }
@@ -58,6 +59,16 @@ class SyntheticRow:
     streamed_bytes: float
     latency_ms: float
     layers: tuple[Layer, ...]
+
+
+def check_reference(folder: Path) -> None:
+    """Ends the program in one sentence where the published rows are not at hand."""
+    for name in ("coral_benchmarks.csv", "net_layers.json"):
+        if not (folder / name).is_file():
+            sys.exit(
+                f"{folder / name} is not there; the published rows are not part of the package:"
+                " give --reference FOLDER, which holds coral_benchmarks.csv and net_layers.json"
+            )
 
 
 def real_rows(folder: Path, *, doubtful: bool = False) -> tuple[Row, ...]:

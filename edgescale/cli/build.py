@@ -3,7 +3,7 @@
 import logging
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -55,9 +55,15 @@ def command(  # noqa: PLR0913 - one argument for each flag
     is not compiled has its reason in the family, and 'edgescale compile' does it later.
     """
     compiling = _compiling(compiler_flags, no_compile)
+    failed: list[BuildEvent] = []
     with terminable(), build_progress() as on_event:
+
+        def told(event: BuildEvent) -> None:
+            failed.extend([event] if (event.stage, event.state) == ("compile", "failed") else [])
+            on_event(event)
+
         family = build_family(
-            recipe, out, data_folder=data_folder, jobs=jobs, on_event=on_event, compiling=compiling
+            recipe, out, data_folder=data_folder, jobs=jobs, on_event=told, compiling=compiling
         )
     if as_json:
         show.json_object(_summary(family))
@@ -65,7 +71,8 @@ def command(  # noqa: PLR0913 - one argument for each flag
     click.echo(show.table(_HEADINGS, [_row(variant) for variant in family.manifest.variants]))
     for reason in {variant.accuracy_reason for variant in family.manifest.variants} - {None}:
         click.echo(f"accuracy not measured: {reason}")
-    for line in _not_compiled(family, asked=compiling.compiler is not None):
+    asked = compiling.compiler is not None
+    for line in (*_not_compiled(family, asked=asked), *_kept(family, failed)):
         click.echo(show.printable(line))
     click.echo(f"family '{family.manifest.name}' is in {out}")
 
@@ -107,6 +114,13 @@ def _not_compiled(family: Family, *, asked: bool) -> Iterator[str]:
         for path in (log_of(family, variant) for variant in variants):
             if asked and path.is_file():
                 yield f"all the compiler said is in {path}"
+
+
+def _kept(family: Family, failed: Sequence[BuildEvent]) -> Iterator[str]:
+    """Says which variants are still those of an earlier compile, since a new one failed."""
+    for event in failed:
+        if family.variant(event.variant).compiled is not None:
+            yield f"{event.variant}: kept as compiled before; a new attempt failed: {event.said}"
 
 
 @contextmanager

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgescale.family.store import Family
 
 _MOST_SHOWN_LABELS = 5
+_NEVER_PREDICTED = ("squeeze-and-excite", "swish")  # rules of the lint
 
 
 @click.command("inspect")
@@ -54,8 +55,10 @@ def command(path: Path, layers: bool, device_names: tuple[str, ...], as_json: bo
         return
     click.echo(file_text(content, with_layers=layers))
     if forecasts:
-        from edgescale.cli.forecast_table import forecast_table
+        from edgescale.cli.forecast_table import forecast_table, layers_table
 
+        if layers and len(forecasts) == 1:
+            click.echo(layers_table(forecasts[0]))
         click.echo(forecast_table([(printable(path.name), one) for one in forecasts]))
 
 
@@ -73,11 +76,18 @@ def _forecasts(content: "FileContent", device_names: Sequence[str]) -> "list[For
             f"{content.path}: compiled, which hides its layers, so nothing is predicted; give the"
             " file it was compiled from"
         )
-    for finding in lint_of(content.path, content.graphs).errors:
+    report = lint_of(content.path, content.graphs)
+    for finding in report.errors:
         raise ModelFileError(
             f"{content.path}: nothing is predicted, because it would not run wholly on the Edge TPU"
             f" ({finding.rule}: {finding.where}); 'edgescale lint' says what to mend"
         )
+    for finding in report.warnings:
+        if finding.rule in _NEVER_PREDICTED:
+            raise ModelFileError(
+                f"{content.path}: nothing is predicted, because the prediction rests on networks"
+                f" without such layers ({finding.rule}: {finding.where}); leave --device out"
+            )
     return [forecast(device, content.model.layers) for device in devices]
 
 

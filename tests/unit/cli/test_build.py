@@ -14,7 +14,7 @@ from edgescale.builder.progress import BuildEvent
 from edgescale.cli import build, demo
 from edgescale.errors import CompilerUnusable
 from tests.compiler_scenes import Scene
-from tests.tiny_models import tiny_family
+from tests.tiny_models import tiny_family, tiny_record
 
 
 @pytest.mark.parametrize(("columns", "left"), [(200, 100), (100, 35), (40, 20)])
@@ -103,3 +103,19 @@ def test_a_build_goes_on_without_a_compiler_but_not_without_the_one_that_was_nam
     given, ended = built_with(monkeypatch, tmp_path, "--compiler", "/nor/this")
     assert given is None
     assert isinstance(ended.exception, CompilerUnusable)
+
+
+def test_a_variant_kept_from_an_earlier_compile_is_told_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = tiny_record(tmp_path / "family", "tiny", twin=True)
+    family = tiny_family(tmp_path / "family", record)
+
+    def fail(*_: object, on_event: Any, **__: object) -> Any:
+        on_event(BuildEvent("tiny", "compile", "failed", "it gave up; see X.log", 1.0, 2, 2))
+        return family
+
+    monkeypatch.setattr(build, "build_family", fail)
+    ended = CliRunner().invoke(build.command, ["r.toml", "-o", str(tmp_path)])
+    told = "tiny: kept as compiled before; a new attempt failed: it gave up; see X.log"
+    assert told in ended.output

@@ -10,6 +10,7 @@ from edgescale.cli.inspect import command
 from edgescale.edgetpu.latency import predict
 from edgescale.edgetpu.model_file import read_model_file
 from edgescale.errors import DeviceError, ModelFileError
+from tests.planted_faults import DEPTHWISE, sound_model
 from tests.tiny_models import Tiny, tiny_family, tiny_model
 from tests.tiny_packages import compiled_tflite, options_bytes, package_bytes
 
@@ -29,7 +30,7 @@ def test_predicts_a_file_on_each_device(model: Path) -> None:
     done = run(model, "--device", "usb3,dev-board", "--device", "m2")
     assert done.exit_code == 0, done.output
     rows = [line.split() for line in done.stdout.splitlines() if line.startswith("model.tflite ")]
-    expected = predict(read_model_file(model).layers, "usb3-x86")
+    expected = predict(read_model_file(model).layers, "usb3")
     assert [row[1] for row in rows] == ["usb3", "dev-board", "m2"]
     assert rows[0][2] == f"{expected.latency_ms:.1f}"
     assert "predicted from 6 published networks on Coral Dev Board" in done.stdout
@@ -86,3 +87,22 @@ def test_unknown_devices_and_families_are_refused(model: Path, tmp_path: Path) -
     done = run(tmp_path / "family", "--device", "usb3")
     assert done.exit_code == 2
     assert "--device is for a .tflite file" in done.output
+
+
+def test_layers_of_one_device_show_where_the_time_goes(model: Path) -> None:
+    done = run(model, "--device", "usb3", "--layers")
+    assert "link, input, output, instructions" in done.stdout
+    assert "link, input, output, instructions" not in run(model, "--device", "usb3").stdout
+
+
+def test_swish_is_not_predicted_although_it_maps(model: Path) -> None:
+    faulty = sound_model()
+    gate = faulty.tensor("gate", [1, 8, 8, 16], scales=[1 / 256], zero=-128)
+    faulty.replace(3, "MUL", [DEPTHWISE, gate], version=2)
+    faulty.operator("LOGISTIC", [DEPTHWISE], [gate], at=3, version=2)
+    model.write_bytes(faulty.content)
+    done = run(model, "--device", "usb3")
+    assert isinstance(done.exception, ModelFileError)
+    assert "networks without such layers (swish: " in str(done.exception)
+    model.write_bytes(sound_model().content)
+    assert run(model, "--device", "usb3").exit_code == 0

@@ -64,15 +64,15 @@ def test_a_network_beyond_those_behind_the_prediction_is_named_once() -> None:
 def test_the_record_holds_prediction_interval_bytes_and_what_is_published() -> None:
     record = plan("--variants=s", "--device=usb3")
     (device,) = record["devices"]
-    assert (device["id"], device["calibration"]["link"]) == ("coral-usb-accelerator", "usb3-x86")
+    assert (device["id"], device["calibration"]["link"]) == ("coral-usb-accelerator", "usb3")
     (latency,) = record["variants"][0]["latencies"]
-    expected = predict(published(EDGETPU, "s").architecture.layers, "usb3-x86")
+    expected = predict(published(EDGETPU, "s").architecture.layers, "usb3")
     predicted = latency["predicted"]
     assert predicted["latency_ms"] == expected.latency_ms
     assert predicted["low_ms"] < predicted["latency_ms"] < predicted["high_ms"]
     assert predicted["on_chip_bytes"] + predicted["streamed_bytes"] == expected.on_chip_bytes
-    assert predicted["link"] == "usb3-x86"
-    assert predicted["host"] == calibration_of("usb3-x86").host
+    assert predicted["link"] == "usb3"
+    assert predicted["host"] == calibration_of("usb3").host
     assert (latency["latency_ms"], latency["latency_kind"]) == (5.1, "published")
     assert latency["known"]["source"].startswith("coral.ai/docs/edgetpu/benchmarks")
     assert "layers" not in predicted
@@ -127,13 +127,13 @@ def test_phi_is_solved_for_a_latency_and_says_what_is_used_and_what_comes_next()
     phi, after = solution["phi"], solution["next"]
     assert variant["phi"] == phi
     assert solution["limits"] == {"latency_ms": 10}
-    needs = predict(scale(EDGETPU, phi).architecture.layers, "usb3-x86").latency_ms
+    needs = predict(scale(EDGETPU, phi).architecture.layers, "usb3").latency_ms
     assert solution["needs"] == {"latency_ms": needs}
     assert needs <= 10 < after["needs"]["latency_ms"]
     assert after["phi"] == pytest.approx(phi + 0.001)
     for further in range(1, 1000, 7):
         layers = scale(EDGETPU, phi + further / 1000).architecture.layers
-        assert predict(layers, "usb3-x86").latency_ms > 10
+        assert predict(layers, "usb3").latency_ms > 10
     lines = said("--device=usb3", "--max-latency-ms=10").splitlines()
     assert any(line.startswith(f"phi {phi:g} uses ") and " of 10 ms of latency; the next plateau,"
                in line for line in lines)  # fmt: skip
@@ -146,14 +146,14 @@ def test_a_smaller_phi_that_is_slower_is_named() -> None:
     for ends in broken:
         for phi in ends.values():
             layers = scale(EDGETPU, phi).architecture.layers
-            assert predict(layers, "usb3-x86").latency_ms > 10
+            assert predict(layers, "usb3").latency_ms > 10
         assert f"{ends['low_phi']:g} to {ends['high_phi']:g}" in text
     assert "smaller is not always faster: phi " in text
 
 
 def test_a_published_latency_wins_for_the_limit_too() -> None:
     """S is predicted to be faster than the 5.5 ms published for the Dev Board."""
-    predicted_ms = predict(published(EDGETPU, "s").architecture.layers, "pcie-dev-board").latency_ms
+    predicted_ms = predict(published(EDGETPU, "s").architecture.layers, "dev-board").latency_ms
     between = f"--max-latency-ms={(predicted_ms + 5.5) / 2}"
     broken = plan("--device=dev-board", between)["solution"]["broken"]
     assert any(ends["low_phi"] <= 0 <= ends["high_phi"] for ends in broken)

@@ -21,7 +21,7 @@ KNOWN = KnownLatency("S", "efficientnet-edgetpu", "s", 224, 5.1, "published", "a
 def test_a_published_latency_wins_over_the_prediction_which_stays_beside_it() -> None:
     one = forecast(USB3, S.layers, KNOWN)
     assert one.latency_ms == 5.1
-    assert one.predicted == predict(S.layers, "usb3-x86")
+    assert one.predicted == predict(S.layers, "usb3")
     assert forecast(USB3, S.layers).latency_ms == one.predicted.latency_ms
 
 
@@ -46,7 +46,7 @@ def test_a_calibration_that_is_gone_is_refused() -> None:
 
 def test_constants_of_another_host_get_a_wider_interval_that_nobody_has_checked() -> None:
     own, borrowed = calibration_for(find_device("dev-board")), calibration_for(find_device("m2"))
-    assert own == calibration_of("pcie-dev-board")
+    assert own == calibration_of("dev-board")
     assert borrowed == replace(own, spread=own.spread**2, rows_inside=None)
     low, high = (
         forecast(find_device(name), S.layers).predicted.high_ms for name in ("dev-board", "m2")

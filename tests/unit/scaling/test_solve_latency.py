@@ -31,7 +31,7 @@ def cliffs(network: Architecture) -> float:
 
 
 def on_usb3(network: Architecture) -> float:
-    return predict(network.layers, "usb3-x86").latency_ms
+    return predict(network.layers, "usb3").latency_ms
 
 
 def limit(most_ms: float, latency_ms: Latency = cliffs) -> LatencyLimit:
