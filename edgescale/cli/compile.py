@@ -12,7 +12,7 @@ from edgescale.cli import show
 from edgescale.cli.compiler_flags import CompilerFlags, compiler_flags
 from edgescale.cli.options import AS_JSON, terminable
 from edgescale.edgetpu.compile_file import compile_file, default_target
-from edgescale.edgetpu.compiler import Compiled, cpu_lines
+from edgescale.edgetpu.compiler import Compiled, check_model, cpu_lines
 from edgescale.edgetpu.compiler_command import HOW_TO_GET_IT
 from edgescale.edgetpu.compiler_report import OperatorRow
 from edgescale.errors import CompilerNotFound, CompilerUnusable, ModelFileError
@@ -54,11 +54,13 @@ def command(target: Path, out: Path | None, compiler_flags: CompilerFlags, as_js
 
 
 def _check_there(target: Path, is_family: bool) -> None:
-    """Refuses a wrong path first: whoever mistyped it needs no advice on compilers."""
+    """Refuses what cannot be compiled first: whoever mistyped it needs no advice on compilers."""
     if is_family:
         load_family(target, verify=False)
     elif not target.exists():
         raise ModelFileError(f"{target}: is not there; give a .tflite file or a family's folder")
+    else:
+        check_model(target)
 
 
 def _compile_file(source: Path, target: Path, flags: CompilerFlags, as_json: bool) -> None:

@@ -4,6 +4,7 @@ What stands at these places is replaced only where it is what a compiler writes.
 of its own, ``X_edgetpu.failed.log``, so that a model compiled before keeps the log it came with.
 """
 
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -63,6 +64,8 @@ def check_target(source: Path, target: Path, logs: Iterable[Path]) -> None:
     """
     if not target.parent.is_dir():
         raise ArtifactError(f"{target}: there is no folder {target.parent}; make it first")
+    if not os.access(target.parent, os.W_OK):  # the compiler may take minutes
+        raise ArtifactError(f"{target}: {target.parent} cannot be written; name a place with --out")
     if target.suffix != ".tflite":
         raise ArtifactError(f"{target}: a compiled model is a .tflite file; name it so")
     if is_file(target, ArtifactError):

@@ -108,8 +108,7 @@ def compile_model(
         PartlyMapped: a part of it stays on the CPU, or would.
         CompilerFailed: no attempt gave a file that can be trusted; it keeps what was printed.
     """
-    if read_model_file(model).compiled:
-        raise ModelFileError(f"{model}: is compiled already; give the model it was compiled from")
+    check_model(model)
     lint = lint_file(model)
     if lint.errors and not allow_partial:
         raise PartlyMapped(_lint_refusal(lint))
@@ -125,6 +124,16 @@ def compile_model(
         problem.printed, problem.attempts = joined(attempts), len(attempts)
         problem.took_s = sum(one.took_s for one in attempts)
         raise
+
+
+def check_model(model: Path) -> None:
+    """Refuses a file that no compiler need be asked about.
+
+    Raises:
+        ModelFileError: no model, or a compiled one.
+    """
+    if read_model_file(model).compiled:
+        raise ModelFileError(f"{model}: is compiled already; give the model it was compiled from")
 
 
 def _plans(

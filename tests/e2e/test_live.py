@@ -1,73 +1,23 @@
 """profile, select and classify as a user runs them, on real models and a real video."""
 
 import json
-import os
-import signal
 import subprocess
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
-DATA = Path(os.environ.get("EDGESCALE_TEST_DATA", "../shared/data"))
-VIDEO = DATA / "videos/bottle-detection.mp4"
-MODELS = ("mobilenet_v1_0.25_128_quant", "tf2_mobilenet_v2_1.0_224_ptq")
-SMALL, LARGE = MODELS
-
-pytestmark = pytest.mark.skipif(
-    not (DATA / "coral/models").is_dir() or not VIDEO.is_file(),
-    reason=f"no Coral models or videos under {DATA} (EDGESCALE_TEST_DATA)",
+from tests.e2e.live_commands import (
+    DATA,
+    LARGE,
+    SMALL,
+    VIDEO,
+    needs_models_and_video,
+    run,
 )
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-def command(arguments: Sequence[str | Path]) -> list[str]:
-    return [sys.executable, "-m", "edgescale", *map(str, arguments)]
-
-
-def environment(profiles: Path) -> dict[str, str]:
-    return os.environ | {"EDGESCALE_DEVICES": str(profiles)}
-
-
-def run(*arguments: str | Path, profiles: Path) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        command(arguments),
-        env=environment(profiles),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-@pytest.fixture(scope="module")
-def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("coral") / "family"
-    models = [DATA / f"coral/models/{name}.tflite" for name in MODELS]
-    twin = DATA / f"coral/models/{SMALL}_edgetpu.tflite"
-    labels = DATA / "coral/imagenet_labels.txt"
-    done = run("import", *models, twin, "--labels", labels, "-o", folder, profiles=folder.parent)
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
-@pytest.fixture(scope="module")
-def profiles(family: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("profiles")
-    done = run("profile", family, "--runs=40", "--json", profiles=folder)
-    assert done.returncode == 0, done.stderr
-    record = json.loads(done.stdout)
-    assert [entry["n"] for entry in record["variants"]] == [40, 40]
-    assert all(entry["latency_ms"]["min"] > 0 for entry in record["variants"])
-    latencies = {entry["variant"]: entry["latency_ms"]["median"] for entry in record["variants"]}
-    assert latencies[SMALL] < latencies[LARGE]
-    return folder
+pytestmark = needs_models_and_video
 
 
 def results(done: "subprocess.CompletedProcess[str]") -> list[dict[str, Any]]:
@@ -187,120 +137,6 @@ def test_a_video_that_is_cut_off_gives_its_frames_and_status_1(
     assert done.returncode == 1
     assert "damaged or cut off" in done.stderr
     assert 10 < len(done.stdout.splitlines()) < 50
-
-
-def test_two_at_once_both_work(family: Path, profiles: Path) -> None:
-    arguments = ("classify", family, "--source", VIDEO, "--max-frames=40", "--json")
-    both = [
-        subprocess.Popen(
-            command(arguments), env=environment(profiles), stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(2)
-    ]
-    for process in both:
-        out, _ = process.communicate(timeout=120)
-        assert process.returncode == 0
-        assert len(out.splitlines()) == 40
-
-
-class Live:
-    """A classify process that is disturbed in mid-run."""
-
-    def __init__(self, family: Path, profiles: Path, save: Path) -> None:
-        arguments = ("classify", family, "--source", VIDEO, "--variant", LARGE, "--save", save)
-        self.process = subprocess.Popen(
-            command(arguments),
-            env=environment(profiles),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        for _ in range(20):
-            assert self.process.stdout.readline()
-        self.workers = psutil.Process(self.process.pid).children(recursive=True)
-        assert len(self.workers) == 1
-
-    def end(self) -> tuple[int, str, float]:
-        """Returns exit status, stderr, and the seconds it took to end."""
-        started_s = time.monotonic()
-        _, stderr = self.process.communicate(timeout=60)
-        return self.process.returncode, stderr, time.monotonic() - started_s
-
-
-@pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
-)
-def test_a_signal_ends_it_in_order_and_the_saved_video_plays(
-    family: Path, profiles: Path, tmp_path: Path, number: signal.Signals, status: int
-) -> None:
-    live = Live(family, profiles, tmp_path / "out.mkv")
-    live.process.send_signal(number)
-    returncode, stderr, took_s = live.end()
-    assert returncode == status
-    assert "most often water bottle" in stderr
-    assert "Traceback" not in stderr
-    assert took_s < 20
-    assert not live.workers[0].is_running()
-    played = run(
-        *("classify", family, "--source", tmp_path / "out.mkv", "--variant", SMALL),
-        profiles=profiles,
-    )
-    assert played.returncode == 0, played.stderr
-    assert len(played.stdout.splitlines()) >= 20
-
-
-def test_a_killed_worker_ends_the_run_with_its_name(
-    family: Path, profiles: Path, tmp_path: Path
-) -> None:
-    live = Live(family, profiles, tmp_path / "out.mkv")
-    live.workers[0].kill()
-    returncode, stderr, took_s = live.end()
-    assert returncode == 1
-    assert "SIGKILL" in stderr
-    assert "Traceback" not in stderr
-    assert took_s < 20
-
-
-def test_a_stopped_worker_is_noticed_within_seconds(
-    family: Path, profiles: Path, tmp_path: Path
-) -> None:
-    live = Live(family, profiles, tmp_path / "out.mkv")
-    live.workers[0].suspend()
-    returncode, stderr, took_s = live.end()
-    assert returncode == 1
-    assert "gave no answer" in stderr
-    assert took_s < 45
-    assert not live.workers[0].is_running()
-
-
-def test_killing_the_main_process_leaves_no_worker(
-    family: Path, profiles: Path, tmp_path: Path
-) -> None:
-    live = Live(family, profiles, tmp_path / "out.mkv")
-    live.process.kill()
-    live.end()
-    gone, alive = psutil.wait_procs(live.workers, timeout=20)
-    assert len(gone) == 1
-    assert alive == []
-
-
-def test_a_reader_that_goes_away_is_no_error(family: Path, profiles: Path) -> None:
-    process = subprocess.Popen(
-        command(("classify", family, "--source", VIDEO, "--variant", SMALL)),
-        env=environment(profiles),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.readline()
-    process.stdout.close()
-    stderr = process.stderr.read()
-    process.stderr.close()
-    assert process.wait(60) == 0
-    assert "Traceback" not in stderr
 
 
 def test_a_compiled_model_does_not_run_on_the_cpu(family: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The verb ``compile`` on a file, on a family, and where there is no compiler."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -92,13 +93,27 @@ def test_without_a_compiler_it_says_how_to_get_one_and_ends_in_1(
 def test_a_wrong_path_is_told_before_any_advice(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert status(tmp_path / "none.tflite") == 1
-    assert status(tmp_path) == 1
+    photo, compiled = tmp_path / "photo.jpg", tmp_path / "x_edgetpu.tflite"
+    photo.write_bytes(b"JFIF" * 8)
+    compiled.write_bytes(twin())
+    for path in (tmp_path / "none.tflite", tmp_path, photo, compiled):
+        assert status(path) == 1
     said = capsys.readouterr().err
     assert "none.tflite: is not there" in said
     assert "no manifest.json here" in said
+    assert "photo.jpg: not a TFLite model" in said
+    assert "x_edgetpu.tflite: is compiled already" in said
     assert "apt-get" not in said
-    assert list(tmp_path.iterdir()) == []
+    assert sorted(tmp_path.iterdir()) == [photo, compiled]
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_compiler_runs(
+    scene: Scene, model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    assert status(model, "--compiler", scene.command) == 1
+    assert "cannot be written; name a place with --out" in capsys.readouterr().err
+    assert not model.with_name("naïve model_edgetpu.failed.log").exists()
 
 
 def test_a_failure_names_the_log_and_leaves_no_model(
