@@ -20,8 +20,8 @@ from edgescale.cli.options import (
     progress_bar,
     terminable,
 )
-from edgescale.cli.select import budget_from
 from edgescale.family.store import load_family
+from edgescale.inference.worker import WorkerSettings
 from edgescale.selection.budget import Budget
 from edgescale.stream.annotate import NOT_SURE, annotate
 from edgescale.stream.pipeline import FrameResult, classify
@@ -81,13 +81,8 @@ def command(  # noqa: PLR0913 - one argument for each flag
     top_k: int,
     threshold: float,
     max_frames: int | None,
-    latency_budget: float | None,
-    min_fps: float | None,
-    memory_budget: float | None,
-    device: str,
-    runtime: str | None,
-    threads: int,
-    edgetpu_library: str | None,
+    budget: Budget,
+    settings: WorkerSettings,
     profiles: Path | None,
 ) -> None:
     """Classify a camera, a video or a folder of images with a variant of FAMILY.
@@ -97,7 +92,6 @@ def command(  # noqa: PLR0913 - one argument for each flag
     camera the newest. A file keeps two frames in flight, so its answers are up to twice as old as
     the latency that was budgeted. Ctrl-C ends the run and keeps what was saved.
     """
-    budget = budget_from(latency_budget, min_fps, memory_budget)
     if variant is not None and budget != Budget():
         raise click.UsageError("--variant names the variant, a budget selects one; give either")
     loaded = load_family(family)
@@ -109,10 +103,11 @@ def command(  # noqa: PLR0913 - one argument for each flag
             loaded,
             source,
             variant=variant,
-            device=device,
-            runtime=runtime,
-            threads=threads,
-            edgetpu_library=edgetpu_library,
+            device=settings.device,
+            runtime=settings.runtime,
+            threads=settings.threads,
+            edgetpu_library=settings.edgetpu_library,
+            edgetpu_performance=settings.edgetpu_performance,
             top_k=top_k,
             threshold=threshold,
             max_frames=max_frames,

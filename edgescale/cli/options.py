@@ -5,14 +5,18 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from edgescale.cli.show import on_terminal
+from edgescale.inference.worker import EDGETPU_PERFORMANCE, WorkerSettings
+from edgescale.selection.budget import Budget
+from edgescale.units import MIB
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Command = Callable[..., Any]
 
 
 def above_zero(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
@@ -45,17 +49,21 @@ PROFILES = click.option(
 
 
 def device_options(command: Command) -> Command:
-    """Adds the flags that say where and with what a model runs."""
-    for option in (
+    """Adds the flags that say where and with what a model runs, given on as ``settings``."""
+
+    @wraps(command)
+    def with_settings(**flags: Any) -> Any:
+        names = ("device", "runtime", "threads", "edgetpu_library", "edgetpu_performance")
+        settings = WorkerSettings(**{name: flags.pop(name) for name in names})
+        return command(settings=settings, **flags)
+
+    return _with_options(
+        with_settings,
         click.option(
-            "--edgetpu-library", metavar="FILE", help="The Edge TPU library (else the system's)."
-        ),
-        click.option(
-            "--threads",
-            type=click.IntRange(1, 256),
-            default=1,
+            "--device",
+            default="auto",
             show_default=True,
-            help="Threads of the interpreter on the CPU.",
+            help="auto, cpu, usb, pci, usb:<N>, pci:<N> or :<N>.",
         ),
         click.option(
             "--runtime",
@@ -63,26 +71,53 @@ def device_options(command: Command) -> Command:
             help="ai_edge_litert, tflite_runtime or tensorflow (else the first that works).",
         ),
         click.option(
-            "--device",
-            default="auto",
-            show_default=True,
-            help="auto, cpu, usb, pci, usb:<N>, pci:<N> or :<N>.",
+            "--threads",
+            type=click.IntRange(1, 256),
+            help="Threads of the interpreter on the CPU (else as many as measure best here).",
         ),
-    ):
-        command = option(command)
-    return command
+        click.option(
+            "--edgetpu-library", metavar="FILE", help="The Edge TPU library (else the system's)."
+        ),
+        click.option(
+            "--edgetpu-performance",
+            type=click.Choice(EDGETPU_PERFORMANCE),
+            help="Clock of the Edge TPU (else the library's own, max).",
+        ),
+    )
 
 
 def budget_options(command: Command) -> Command:
-    """Adds the limits of a budget."""
-    for option in (
+    """Adds the limits of a budget, given on as ``budget``."""
+
+    @wraps(command)
+    def with_budget(**flags: Any) -> Any:
+        memory_mib = flags.pop("memory_budget")
+        budget = Budget(
+            latency_ms=flags.pop("latency_budget"),
+            percentile=int(flags.pop("percentile")),
+            min_fps=flags.pop("min_fps"),
+            memory_bytes=None if memory_mib is None else memory_mib * MIB,
+            min_accuracy=flags.pop("min_accuracy"),
+            on_chip_only=flags.pop("on_chip_only"),
+        )
+        return command(budget=budget, **flags)
+
+    return _with_options(
+        with_budget,
         click.option(
-            "--memory-budget",
+            "--latency-budget",
             type=float,
             callback=above_zero,
-            metavar="MIB",
-            help="Most memory of worker (peak) and main process together, in MiB (2^20 bytes), as"
-            " measured: without video decoder and frames.",
+            metavar="MS",
+            help="Largest p95 time from a decoded frame to its answer, in milliseconds, of one"
+            " 640x480 frame in flight; a file keeps two, so its answers are up to twice as old.",
+        ),
+        click.option(
+            "--percentile",
+            type=click.Choice(["95", "99"]),
+            default="95",
+            show_default=True,
+            help="The percentile of the latency that the budget holds; 99 takes longer to prove.",
         ),
         click.option(
             "--min-fps",
@@ -92,14 +127,30 @@ def budget_options(command: Command) -> Command:
             help="Fewest frames per second.",
         ),
         click.option(
-            "--latency-budget",
+            "--memory-budget",
             type=float,
             callback=above_zero,
-            metavar="MS",
-            help="Largest p95 time from a decoded frame to its answer, in milliseconds, of one"
-            " 640x480 frame in flight; a file keeps two, so its answers are up to twice as old.",
+            metavar="MIB",
+            help="Most memory (PSS) of worker and main process together, in MiB (2^20 bytes), as"
+            " measured: without video decoder and frames.",
         ),
-    ):
+        click.option(
+            "--min-accuracy",
+            type=FiniteRange(0, 1),
+            metavar="SHARE",
+            help="Lowest int8 top-1 accuracy on the family's held-out images, 0 to 1.",
+        ),
+        click.option(
+            "--on-chip-only",
+            is_flag=True,
+            help="Edge TPU: only variants whose weights all stay in the chip's memory.",
+        ),
+    )
+
+
+def _with_options(command: Command, *options: Callable[[Command], Command]) -> Command:
+    """Adds options in the order in which the help shows them."""
+    for option in reversed(options):
         command = option(command)
     return command
 

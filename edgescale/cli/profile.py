@@ -34,12 +34,9 @@ from edgescale.units import mib, milliseconds
 )
 @PROFILES
 @AS_JSON
-def command(  # noqa: PLR0913 - one argument for each flag
+def command(
     family: Path,
-    device: str,
-    runtime: str | None,
-    threads: int,
-    edgetpu_library: str | None,
+    settings: WorkerSettings,
     runs: int,
     profiles: Path | None,
     as_json: bool,
@@ -54,9 +51,6 @@ def command(  # noqa: PLR0913 - one argument for each flag
     loaded = load_family(family)
     folder = profiles_folder(profiles, loaded)
     check_writable(folder)
-    settings = WorkerSettings(
-        device=device, runtime=runtime, threads=threads, edgetpu_library=edgetpu_library
-    )
     with terminable(), progress_bar("measuring") as progress:
         measured = profile_with(loaded, settings, plan=Plan(runs=runs), progress=progress)
     path = save_profile(folder, measured)

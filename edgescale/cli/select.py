@@ -23,7 +23,7 @@ from edgescale.inference.worker import WorkerSettings
 from edgescale.selection.budget import Budget
 from edgescale.selection.choice import Selection, rejections_to_list, select
 from edgescale.selection.explanation import Rejection, budget_text
-from edgescale.units import MIB, mib, milliseconds
+from edgescale.units import mib, milliseconds
 
 SCHEMA_VERSION = 1
 
@@ -34,15 +34,10 @@ SCHEMA_VERSION = 1
 @device_options
 @PROFILES
 @AS_JSON
-def command(  # noqa: PLR0913 - one argument for each flag
+def command(
     family: Path,
-    latency_budget: float | None,
-    min_fps: float | None,
-    memory_budget: float | None,
-    device: str,
-    runtime: str | None,
-    threads: int,
-    edgetpu_library: str | None,
+    budget: Budget,
+    settings: WorkerSettings,
     profiles: Path | None,
     as_json: bool,
 ) -> None:
@@ -52,12 +47,8 @@ def command(  # noqa: PLR0913 - one argument for each flag
     memory is without the decoder and frames of a video. Exit status 3: nothing fits.
     """
     loaded = load_family(family)
-    settings = WorkerSettings(
-        device=device, runtime=runtime, threads=threads, edgetpu_library=edgetpu_library
-    )
     with terminable(), progress_bar("measuring") as progress:
         profile = fresh_profile(loaded, settings, folder=profiles, progress=progress)
-    budget = budget_from(latency_budget, min_fps, memory_budget)
     try:
         selection = select(loaded, profile, budget)
     except NothingFits as problem:
@@ -67,14 +58,6 @@ def command(  # noqa: PLR0913 - one argument for each flag
         show.json_object(_record(profile, selection.to_dict()))
     else:
         click.echo(selection_text(selection))
-
-
-def budget_from(
-    latency_ms: float | None, min_fps: float | None, memory_mib: float | None
-) -> Budget:
-    """Returns the budget of the flags; memory is given in MiB."""
-    memory_bytes = None if memory_mib is None else memory_mib * MIB
-    return Budget(latency_ms=latency_ms, min_fps=min_fps, memory_bytes=memory_bytes)
 
 
 def selection_text(selection: Selection) -> str:

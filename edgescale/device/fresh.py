@@ -75,7 +75,7 @@ def conditions_here(family: Family, settings: WorkerSettings) -> Conditions:
         device=choice.device,
         runtime=runtime,
         runtime_version=version,
-        threads=settings.threads,
+        threads=settings.threads or 1,
         models=tuple(sorted(models)),
     )
 

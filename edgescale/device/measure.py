@@ -32,8 +32,9 @@ def profile(  # noqa: PLR0913 - the public call: one argument for each flag of t
     *,
     device: str = "auto",
     runtime: str | None = None,
-    threads: int = 1,
+    threads: int | None = None,
     edgetpu_library: str | None = None,
+    edgetpu_performance: str | None = None,
     variants: Sequence[str] | None = None,
     runs: int = 200,
     progress: Progress | None = None,
@@ -44,8 +45,9 @@ def profile(  # noqa: PLR0913 - the public call: one argument for each flag of t
         family: a loaded family or its folder.
         device: ``auto``, ``cpu``, ``usb``, ``pci``, ``usb:0``, ...
         runtime: a TFLite runtime by name; None takes the first that works.
-        threads: threads of the interpreter.
+        threads: threads of the interpreter on the CPU; None takes as many as measure best here.
         edgetpu_library: the Edge TPU library, where it is not the system's.
+        edgetpu_performance: clock of the Edge TPU: low, medium, high or max.
         variants: names of the variants; None is all.
         runs: measured inferences per variant.
         progress: called with (runs done, runs in all).
@@ -56,7 +58,11 @@ def profile(  # noqa: PLR0913 - the public call: one argument for each flag of t
     if isinstance(family, str | Path):
         family = load_family(family)
     settings = WorkerSettings(
-        device=device, runtime=runtime, threads=threads, edgetpu_library=edgetpu_library
+        device=device,
+        runtime=runtime,
+        threads=threads,
+        edgetpu_library=edgetpu_library,
+        edgetpu_performance=edgetpu_performance,
     )
     plan = Plan(runs=runs)
     return profile_with(family, settings, variants=variants, plan=plan, progress=progress)
@@ -97,7 +103,7 @@ def profile_with(
         device=choice.device,
         runtime=measured.runtime,
         runtime_version=measured.runtime_version,
-        threads=settings.threads,
+        threads=settings.threads or 1,
         frame=FRAME_TEXT,
         rounds=plan.rounds,
         noise=noise,

@@ -9,8 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from edgescale.device.cgroup import MemoryLimit
-from edgescale.device.edge_tpus import EdgeTpu
+from edgescale.device.machine_record import machine_from
 from edgescale.device.probe import Machine
 from edgescale.device.statistics import Quantiles
 from edgescale.errors import ProfileError
@@ -121,7 +120,7 @@ def profile_from_dict(record: object, where: str = "profile") -> DeviceProfile:
         edgescale_version=fields.text("edgescale_version", longest=100),
         time=_time(fields),
         family=fields.text("family", longest=100),
-        machine=_machine(fields.table("machine")),
+        machine=machine_from(fields.table("machine")),
         device_asked=fields.text("device_asked", longest=100),
         device=fields.text("device", longest=100),
         runtime=fields.text("runtime", longest=100),
@@ -196,50 +195,6 @@ def _noise(fields: Fields) -> Noise:
         load_before=_number(fields, "load_before"),
         load_after=_number(fields, "load_after"),
         noisy=fields.boolean("noisy"),
-    )
-    fields.close()
-    return record
-
-
-def _machine(fields: Fields) -> Machine:
-    record = Machine(
-        host=fields.text("host", longest=300),
-        system=fields.text("system", longest=300),
-        architecture=fields.text("architecture", longest=100),
-        board=_text(fields, "board"),
-        cpu_model=_text(fields, "cpu_model"),
-        cores=fields.integer("cores", low=1),
-        usable_cores=fields.integer("usable_cores", low=1),
-        cpu_quota_cores=_number(fields, "cpu_quota_cores"),
-        governor=_text(fields, "governor"),
-        memory_total_bytes=fields.integer("memory_total_bytes"),
-        memory_available_bytes=fields.integer("memory_available_bytes"),
-        memory_limits=tuple(_limit(item) for item in fields.tables("memory_limits")),
-        edge_tpus=tuple(_edge_tpu(item) for item in fields.tables("edge_tpus")),
-    )
-    fields.close()
-    return record
-
-
-def _limit(fields: Fields) -> MemoryLimit:
-    record = MemoryLimit(
-        group=fields.text("group", longest=5_000),
-        limit_bytes=fields.integer("limit_bytes", high=2**63),
-        used_bytes=fields.integer("used_bytes", high=2**63),
-    )
-    fields.close()
-    return record
-
-
-def _edge_tpu(fields: Fields) -> EdgeTpu:
-    record = EdgeTpu(
-        bus=fields.text("bus", choices=("usb", "pci")),
-        path=fields.text("path", longest=300),
-        speed_mbit_s=_integer(fields, "speed_mbit_s"),
-        temperature_c=fields.number("temperature_c", None)
-        if fields.has("temperature_c")
-        else fields.take("temperature_c"),
-        note=_text(fields, "note"),
     )
     fields.close()
     return record

@@ -85,8 +85,9 @@ def classify(  # noqa: PLR0913 - the public call: one argument for each flag of 
     variant: str | None = None,
     device: str = "auto",
     runtime: str | None = None,
-    threads: int = 1,
+    threads: int | None = None,
     edgetpu_library: str | None = None,
+    edgetpu_performance: str | None = None,
     top_k: int = 5,
     threshold: float = 0.0,
     max_frames: int | None = None,
@@ -106,8 +107,9 @@ def classify(  # noqa: PLR0913 - the public call: one argument for each flag of 
             profile on this machine, and measures first where no fresh profile is stored.
         device: ``auto``, ``cpu``, ``usb``, ``pci``, ``usb:0``, ...
         runtime: a TFLite runtime by name; None takes the first that works.
-        threads: threads of the interpreter.
+        threads: threads of the interpreter on the CPU; None takes as many as measure best here.
         edgetpu_library: the Edge TPU library, where it is not the system's.
+        edgetpu_performance: clock of the Edge TPU: low, medium, high or max.
         top_k: predictions per frame.
         threshold: the lowest score that is reported, 0 to 1.
         max_frames: stop after so many frames.
@@ -129,7 +131,7 @@ def classify(  # noqa: PLR0913 - the public call: one argument for each flag of 
         family = load_family(family)
     settings = WorkerSettings(
         device=device, runtime=runtime, threads=threads, edgetpu_library=edgetpu_library,
-        top_k=top_k,
+        edgetpu_performance=edgetpu_performance, top_k=top_k,
     )  # fmt: skip
     # The source first: a wrong path should not cost a measurement.
     opened = open_source(source)

@@ -9,7 +9,7 @@ from edgescale.selection.budget import Budget
 @pytest.mark.parametrize("value", [0, -1, math.nan, math.inf])
 def test_refuses_limits_that_mean_nothing(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"Budget.{name} must be a positive number"):
-        Budget(**{name: value})
+        Budget(**{name: value})  # type: ignore[arg-type]
 
 
 def test_no_limit_at_all_is_a_budget() -> None:

@@ -1,0 +1,24 @@
+"""What happens beside the results of a live run: a worker that died, a variant that was changed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened while frames were classified.
+
+    Attributes:
+        kind: ``worker-died``, ``restarted``, ``moved`` (to another device), ``switched`` (to
+            another variant), ``confirmed`` or ``doubted`` (the profile, by the first results).
+        text: one sentence for a person.
+        details: figures and names, ready for JSON.
+    """
+
+    kind: str
+    text: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+OnEvent = Callable[[Event], None]
