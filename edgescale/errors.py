@@ -23,6 +23,7 @@ libraries become one of these in the one file that touches the library.
         RuntimeMissing             no usable TFLite interpreter
         EdgeTpuRuntimeMissing      the Edge TPU library cannot be loaded
         EdgeTpuNotFound            the library is there, the device is not
+        EdgeTpuBusy                another process uses the device
         NotForThisDevice           a compiled model on the CPU, or a CPU model on the Edge TPU
         WorkerDied                 the process that owns the interpreter ended
         ProfileError               a profile that cannot be used
@@ -129,6 +130,10 @@ class EdgeTpuRuntimeMissing(DeviceError):
 
 class EdgeTpuNotFound(DeviceError):
     """libedgetpu loads but finds no such Edge TPU."""
+
+
+class EdgeTpuBusy(DeviceError):
+    """Another process uses the Edge TPU, and only one can."""
 
 
 class NotForThisDevice(DeviceError):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgescale.edgetpu.custom_operator import COMPILED_OPERATOR
 from edgescale.edgetpu.flatbuffer import Graph, Operator, Tensor, read_graphs
 from edgescale.edgetpu.lint_arithmetic import bias, overflow
 from edgescale.edgetpu.lint_finding import Finding, Node
@@ -24,7 +25,6 @@ from edgescale.edgetpu.lint_types import (
     tensor_faults,
     version,
 )
-from edgescale.edgetpu.model_file import COMPILED_OPERATOR
 from edgescale.errors import ModelFileError
 
 __all__ = ["Finding", "LintReport", "lint_file", "lint_graphs", "lint_of"]

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from math import isfinite, prod
 from pathlib import Path
 
+from edgescale.edgetpu.custom_operator import COMPILED_OPERATOR
 from edgescale.edgetpu.flatbuffer import MOST_MACS, Graph, Operator, Tensor, read_graphs
 from edgescale.errors import ModelFileError
 from edgescale.family.manifest import OperatorCount
 from edgescale.layer import Layer, Shape
 
-COMPILED_OPERATOR = "edgetpu-custom-op"
 _OPERATIONS = {
     "CONV_2D": "conv",
     "DEPTHWISE_CONV_2D": "depthwise",

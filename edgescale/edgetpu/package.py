@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgescale.edgetpu.custom_operator import COMPILED_OPERATOR
 from edgescale.edgetpu.darwinn import Executable, Package, PackageReader, is_package
 from edgescale.edgetpu.flatbuffer import Graph, Operator, read_graphs
 from edgescale.edgetpu.flexbuffer import FlexMap
-from edgescale.edgetpu.model_file import COMPILED_OPERATOR
 from edgescale.errors import ModelFileError
 from edgescale.family.manifest import OperatorCount
 

@@ -10,12 +10,13 @@ named like a module would be taken for it.
 import json
 import os
 import signal
-import subprocess
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import subprocess
 
 _TAIL_BYTES = 2_000
 _BOOT = (
@@ -28,6 +29,15 @@ _BOOT = (
 def python_command(module: str, settings: dict[str, Any]) -> list[str]:
     """Returns the command line that runs ``main(settings)`` of a module in a new interpreter."""
     return [sys.executable, "-c", _BOOT, "\n".join(sys.path), module, json.dumps(settings)]
+
+
+def worker_environment() -> dict[str, str]:
+    """Returns the environment of a process that runs models.
+
+    numpy's OpenBLAS would start a thread for each core, which costs 60 ms of CPU on two cores; a
+    worker multiplies no matrix with it.
+    """
+    return os.environ | {"OPENBLAS_NUM_THREADS": "1"}
 
 
 def ended_by(returncode: int) -> str:
@@ -43,6 +53,8 @@ def ended_by(returncode: int) -> str:
 
 def end_process(child: "subprocess.Popen[bytes]", patience_s: float) -> None:
     """Waits for a child that was told to leave, then terminates it, then kills it."""
+    import subprocess  # this file is read by children too, where each millisecond delays a start
+
     for number in (None, signal.SIGTERM, signal.SIGKILL):
         if number is not None:
             child.send_signal(number)
@@ -66,14 +78,23 @@ def peak_rss_bytes(pid: int) -> int:
 
     Not ``ru_maxrss``: that of a child starts at what its parent had before exec. Where the system
     keeps no peak of the program itself (not Linux), the present size is what there is.
-    """
-    with suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    import psutil
 
-    return int(psutil.Process(pid).memory_info().rss)
+    Raises:
+        ProcessLookupError: the process has ended.
+    """
+    return _told_bytes(Path(f"/proc/{pid}/status"), "VmHWM:") or _rss_bytes(pid)
+
+
+def pss_bytes(pid: int) -> int:
+    """Returns the present memory of a process, pages that others share counted in part (PSS).
+
+    Where the system does not tell (Linux before 4.14, or not Linux): the resident memory, which
+    counts shared pages in full.
+
+    Raises:
+        ProcessLookupError: the process has ended.
+    """
+    return _told_bytes(Path(f"/proc/{pid}/smaps_rollup"), "Pss:") or _rss_bytes(pid)
 
 
 def anonymous_file(size_bytes: int) -> int:
@@ -81,7 +102,27 @@ def anonymous_file(size_bytes: int) -> int:
     if hasattr(os, "memfd_create"):
         memory = os.memfd_create("edgescale-pictures")
     else:
+        import tempfile
+
         memory, name = tempfile.mkstemp(prefix="edgescale-")
         Path(name).unlink()
     os.ftruncate(memory, size_bytes)
     return memory
+
+
+def _told_bytes(file: Path, name: str) -> int | None:
+    """Returns a size that the kernel tells in KiB."""
+    with suppress(OSError):
+        for line in file.read_text("ascii").splitlines():
+            if line.startswith(name):
+                return int(line.split()[1]) * 1024
+    return None
+
+
+def _rss_bytes(pid: int) -> int:
+    import psutil
+
+    with suppress(psutil.Error):
+        if rss := int(psutil.Process(pid).memory_info().rss):
+            return rss
+    raise ProcessLookupError(pid)

@@ -5,6 +5,7 @@ accepts that a bad model or driver can end the process.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,23 +13,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgescale.edgetpu.model_file import COMPILED_OPERATOR
+from edgescale.edgetpu.custom_operator import COMPILED_OPERATOR
 from edgescale.errors import (
     DeviceError,
     EdgeTpuNotFound,
     EdgeTpuRuntimeMissing,
     ModelFileError,
 )
+from edgescale.inference.background import BACKGROUND
 from edgescale.inference.delegate import (
+    EdgeTpuSettings,
     check_device,
     load_edgetpu_delegate,
     make_pycoral_interpreter,
     pycoral_report,
 )
-from edgescale.inference.label_file import BACKGROUND
 from edgescale.inference.model_path import check_made_for, check_name, not_for_cpu
-from edgescale.inference.runtime import choose_runtime
+from edgescale.inference.runtime import choose_runtime, installed_version
 from edgescale.inference.scores import top_k
+
+_SYSTEMS_EDGE_TPU = EdgeTpuSettings()
 
 
 @dataclass(frozen=True)
@@ -55,14 +59,14 @@ class TensorFacts:
 
 
 class Classifier:
-    """Owns one interpreter.
+    """Owns one interpreter; what ends the interpreter's process ends this one.
 
     Args:
         model_path: a ``.tflite`` file with one picture in and one row of scores out.
         runtime: name of the runtime, or None for the first that works.
         device: ``cpu``, or an Edge TPU (``usb``, ``pci:0``; ``auto`` takes the first one).
         threads: CPU threads of the interpreter.
-        edgetpu_library: the libedgetpu to load, or None for the system's.
+        edgetpu: how an Edge TPU is opened.
 
     Raises:
         RuntimeMissing: no interpreter works here.
@@ -78,7 +82,7 @@ class Classifier:
         runtime: str | None = None,
         device: str = "cpu",
         threads: int = 1,
-        edgetpu_library: str | None = None,
+        edgetpu: EdgeTpuSettings = _SYSTEMS_EDGE_TPU,
     ) -> None:
         check_device(device)
         check_name(model_path)
@@ -87,11 +91,13 @@ class Classifier:
         check_made_for(model_path, device)
         if device == "cpu":
             self._on_cpu(runtime, threads)
-        elif runtime is None and edgetpu_library is None and pycoral_report().google:
-            self.runtime_name, self.runtime_version = "pycoral", pycoral_report().version or "?"
-            self._interpreter = make_pycoral_interpreter(model_path, device)
+        elif runtime is None and edgetpu.library is None and pycoral_report().google:
+            self.runtime_name = "pycoral"
+            self._interpreter = self._made(
+                lambda: make_pycoral_interpreter(model_path, device, edgetpu)
+            )
         else:
-            self._on_edge_tpu(runtime, device, threads, edgetpu_library)
+            self._on_edge_tpu(runtime, device, threads, edgetpu)
         self._allocate()
         self.input = self._only("input", self._interpreter.get_input_details())
         self.output = self._only("output", self._interpreter.get_output_details())
@@ -123,25 +129,31 @@ class Classifier:
 
     def _on_cpu(self, runtime: str | None, threads: int) -> None:
         chosen = choose_runtime(runtime)
-        self.runtime_name, self.runtime_version = chosen.name, chosen.version
-        self._interpreter = self._made(chosen.interpreter_class, num_threads=threads)
-
-    def _on_edge_tpu(
-        self, runtime: str | None, device: str, threads: int, library: str | None
-    ) -> None:
-        chosen = choose_runtime(runtime)
-        self.runtime_name, self.runtime_version = chosen.name, chosen.version
-        delegate = load_edgetpu_delegate(chosen, device, library)
+        self.runtime_name = chosen.name
         self._interpreter = self._made(
-            chosen.interpreter_class, num_threads=threads, experimental_delegates=[delegate]
+            lambda: chosen.interpreter_class(model_path=str(self.model_path), num_threads=threads)
         )
 
-    def _made(self, interpreter_class: Any, **settings: Any) -> Any:
+    def _on_edge_tpu(
+        self, runtime: str | None, device: str, threads: int, edgetpu: EdgeTpuSettings
+    ) -> None:
+        chosen = choose_runtime(runtime)
+        self.runtime_name = chosen.name
+        delegate = load_edgetpu_delegate(chosen, device, edgetpu)
+        self._interpreter = self._made(
+            lambda: chosen.interpreter_class(
+                model_path=str(self.model_path),
+                num_threads=threads,
+                experimental_delegates=[delegate],
+            )
+        )
+
+    def _made(self, make: Callable[[], Any]) -> Any:
         try:
-            return interpreter_class(model_path=str(self.model_path), **settings)
+            return make()
         except (ValueError, RuntimeError) as problem:
             raise ModelFileError(
-                f"{self.model_path}: {self.runtime_name} {self.runtime_version} cannot read this"
+                f"{self.model_path}: {self._runtime()} cannot read this"
                 f" model ({_first_line(problem)}); copy or convert it again"
             ) from problem
 
@@ -152,9 +164,12 @@ class Classifier:
             if COMPILED_OPERATOR in str(problem):
                 raise not_for_cpu(self.model_path) from problem
             raise ModelFileError(
-                f"{self.model_path}: {self.runtime_name} {self.runtime_version} cannot run this"
+                f"{self.model_path}: {self._runtime()} cannot run this"
                 f" model ({_first_line(problem)}); convert it again or use another runtime"
             ) from problem
+
+    def _runtime(self) -> str:
+        return f"{self.runtime_name} {installed_version(self.runtime_name)}"
 
     def _only(self, what: str, details: list[dict[str, Any]]) -> TensorFacts:
         if len(details) != 1:
@@ -196,7 +211,7 @@ def open_variant(
     device: str,
     runtime: str | None,
     threads: int,
-    edgetpu_library: str | None,
+    edgetpu: EdgeTpuSettings,
 ) -> tuple[Classifier, str, str]:
     """Opens a variant's model on a device.
 
@@ -207,14 +222,12 @@ def open_variant(
             a device for it, else the CPU.
         runtime: as in ``Classifier``.
         threads: as in ``Classifier``.
-        edgetpu_library: as in ``Classifier``.
+        edgetpu: as in ``Classifier``.
 
     Returns:
         The classifier, the device it runs on, and why it is not the Edge TPU (else empty).
     """
-    settings: dict[str, Any] = {
-        "runtime": runtime, "threads": threads, "edgetpu_library": edgetpu_library
-    }  # fmt: skip
+    settings: dict[str, Any] = {"runtime": runtime, "threads": threads, "edgetpu": edgetpu}
     if device != "auto":
         chosen = model if device == "cpu" or compiled is None else compiled
         return Classifier(chosen, device=device, **settings), device, ""

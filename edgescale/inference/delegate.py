@@ -1,16 +1,17 @@
 """The way onto the Edge TPU: device strings, libedgetpu as a TFLite delegate, and Google's pycoral.
 
-A delegate is first loaded in a child process, because a libedgetpu that does not fit the runtime
-ends the whole process with a segmentation fault, which no ``try`` can catch.
+A libedgetpu that does not fit the runtime ends the whole process with a segmentation fault, which
+no ``try`` can catch. So a delegate is loaded in a worker's process, whose parent knows what was
+announced before a crash, or is tried in a child process that has no other purpose.
 """
 
 import json
+import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import import_module, metadata
+from importlib import import_module
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,29 @@ from typing import Any
 from edgescale import errors
 from edgescale.errors import DeviceError, EdgeTpuNotFound, EdgeTpuRuntimeMissing
 from edgescale.inference.child import ended_by, python_command
-from edgescale.inference.runtime import Runtime, choose_runtime
+from edgescale.inference.runtime import Runtime, choose_runtime, installed_version
+from edgescale.inference.tpu_lock import lock_edge_tpu
 
 LIBRARIES = {"darwin": "libedgetpu.1.dylib", "win32": "edgetpu.dll"}
 _PYCORALS_LIBRARY = "libedgetpu of pycoral"
-PROBE_TIMEOUT_S = 60.0  # the first use of a USB Edge TPU uploads its firmware
+LOAD_TIMEOUT_S = 60.0  # the first use of a USB Edge TPU uploads its firmware
 _DEVICE = re.compile(r"cpu|auto|(usb|pci)?:\d{1,2}|usb|pci")
+
+
+@dataclass(frozen=True)
+class EdgeTpuSettings:
+    """How an Edge TPU is opened.
+
+    Attributes:
+        library: the libedgetpu to load, or None for the system's.
+        performance: its clock: low, medium, high or max; None leaves it to the library.
+        announce: called with the names of library and runtime just before the one loads the other,
+            which may be the last that this process does.
+    """
+
+    library: str | None = None
+    performance: str | None = None
+    announce: Callable[[str, str], None] = lambda library, runtime: None
 
 
 @dataclass(frozen=True)
@@ -57,16 +75,17 @@ def library_or_default(library: str | None) -> str:
     return library or LIBRARIES.get(sys.platform, "libedgetpu.so.1")
 
 
-def load_edgetpu_delegate(runtime: Runtime, device: str, library: str | None = None) -> Any:
-    """Loads the Edge TPU delegate, first in a child process.
+def load_edgetpu_delegate(runtime: Runtime, device: str, settings: EdgeTpuSettings) -> Any:
+    """Loads the Edge TPU delegate into this process, which a library that does not fit ends.
 
     Raises:
         EdgeTpuRuntimeMissing: no library, not a delegate, or it does not fit the runtime.
         EdgeTpuNotFound: the library loads but finds no such device.
     """
-    library = library_or_default(library)
-    _try_in_child({"runtime": runtime.name, "device": device, "library": library})
-    return _loaded(lambda: runtime.load_delegate(library, _options(device)), library, device)
+    library = library_or_default(settings.library)
+    options = _options(device, settings.performance)
+    settings.announce(library, runtime.name)
+    return _loaded(lambda: runtime.load_delegate(library, options), library, device)
 
 
 def try_edge_tpu(device: str, *, runtime: str | None = None, library: str | None = None) -> None:
@@ -75,12 +94,18 @@ def try_edge_tpu(device: str, *, runtime: str | None = None, library: str | None
     Raises:
         EdgeTpuRuntimeMissing: no library, not a delegate, or it does not fit the runtime.
         EdgeTpuNotFound: the library loads but finds no such device.
+        EdgeTpuBusy: a process uses it; it is not disturbed.
     """
     if runtime is None and library is None and pycoral_report().google:
-        _try_in_child({"runtime": "pycoral", "device": device, "library": _PYCORALS_LIBRARY})
+        settings = {"runtime": "pycoral", "device": device, "library": _PYCORALS_LIBRARY}
     else:
         library = library_or_default(library)
-        _try_in_child({"runtime": runtime or "", "device": device, "library": library})
+        settings = {"runtime": runtime or "", "device": device, "library": library}
+    lock = lock_edge_tpu(device)
+    try:
+        _try_in_child(settings)
+    finally:
+        os.close(lock)
 
 
 def pycoral_report() -> PycoralReport:
@@ -88,10 +113,7 @@ def pycoral_report() -> PycoralReport:
     spec = PathFinder.find_spec("pycoral")
     if spec is None:
         return PycoralReport(False, False, None, "not installed (not needed)")
-    try:
-        version = metadata.version("pycoral")
-    except metadata.PackageNotFoundError:
-        version = None
+    version = installed_version("pycoral")
     places = spec.submodule_search_locations or ()
     if any((Path(place) / "utils" / "edgetpu.py").is_file() for place in places):
         return PycoralReport(True, True, version, "Google's pycoral, used for Edge TPU devices")
@@ -104,33 +126,43 @@ def pycoral_report() -> PycoralReport:
     )
 
 
-def make_pycoral_interpreter(model_path: Path, device: str) -> Any:
-    """Makes an interpreter with Google's pycoral, its delegate tried in a child process first.
+def make_pycoral_interpreter(model_path: Path, device: str, settings: EdgeTpuSettings) -> Any:
+    """Makes an interpreter with Google's pycoral, which brings its own libedgetpu.
 
     Raises:
         EdgeTpuRuntimeMissing: pycoral is there but does not work.
         EdgeTpuNotFound: no such Edge TPU.
     """
-    _try_in_child({"runtime": "pycoral", "device": device, "library": _PYCORALS_LIBRARY})
-    pycoral = _pycoral()
-    named = None if device == "auto" else device
-    return _loaded(
-        lambda: pycoral.make_interpreter(str(model_path), device=named),
-        _PYCORALS_LIBRARY,
-        device,
+    delegate = _pycorals_delegate(device, settings)
+    return _pycoral().make_interpreter(str(model_path), delegate=delegate)
+
+
+def crashed_at_load(library: str, runtime: str, how: str) -> EdgeTpuRuntimeMissing:
+    """Says that a library ended the process that loaded it; ``how`` names the signal."""
+    return EdgeTpuRuntimeMissing(
+        f"{library} ended the process with {how} when {runtime} loaded it: the two do not fit; use"
+        " a libedgetpu built for this runtime's TensorFlow version (--edgetpu-library), or another"
+        " runtime (--runtime); 'edgescale doctor' tries the pair apart"
+    )
+
+
+def hung_at_load(library: str) -> EdgeTpuRuntimeMissing:
+    """Says that a library did not come back."""
+    return EdgeTpuRuntimeMissing(
+        f"{library} did not finish loading within {LOAD_TIMEOUT_S:.0f} s; unplug the Edge TPU,"
+        " plug it in again and retry"
     )
 
 
 def main(settings: dict[str, str]) -> None:
     """Loads the delegate in this (child) process and prints how that went as one JSON line."""
-    device, library = settings["device"], settings["library"]
+    device = settings["device"]
+    edgetpu = EdgeTpuSettings(library=settings["library"])
     try:
         if settings["runtime"] == "pycoral":
-            pycoral = _pycoral()
-            _loaded(lambda: pycoral.load_edgetpu_delegate(_options(device)), library, device)
+            _pycorals_delegate(device, edgetpu)
         else:
-            runtime = choose_runtime(settings["runtime"] or None)
-            _loaded(lambda: runtime.load_delegate(library, _options(device)), library, device)
+            load_edgetpu_delegate(choose_runtime(settings["runtime"] or None), device, edgetpu)
     except DeviceError as problem:
         answer = {"error": type(problem).__name__, "message": str(problem)}
     else:
@@ -138,28 +170,29 @@ def main(settings: dict[str, str]) -> None:
     sys.stdout.write(f"\n{json.dumps(answer)}\n")
 
 
+def _pycorals_delegate(device: str, settings: EdgeTpuSettings) -> Any:
+    settings.announce(_PYCORALS_LIBRARY, "pycoral")
+    pycoral, options = _pycoral(), _options(device, settings.performance)
+    return _loaded(lambda: pycoral.load_edgetpu_delegate(options), _PYCORALS_LIBRARY, device)
+
+
 def _try_in_child(settings: dict[str, str]) -> None:
     """Raises what a child process meets when it loads the delegate, a fatal signal included."""
+    import subprocess  # not at the start of a worker, which reads this file too
+
     library, runtime = settings["library"], settings["runtime"] or "the TFLite runtime"
     try:
         child = subprocess.run(
             python_command(__name__, settings),
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=PROBE_TIMEOUT_S,
+            timeout=LOAD_TIMEOUT_S,
             check=False,
         )
     except subprocess.TimeoutExpired as problem:
-        raise EdgeTpuRuntimeMissing(
-            f"{library} did not finish loading within {PROBE_TIMEOUT_S:.0f} s; unplug the Edge TPU,"
-            " plug it in again and retry"
-        ) from problem
+        raise hung_at_load(library) from problem
     if child.returncode < 0:
-        raise EdgeTpuRuntimeMissing(
-            f"{library} ended the process with {ended_by(child.returncode)} when {runtime} loaded"
-            " it: the two do not fit; use a libedgetpu built for this runtime's TensorFlow version"
-            " (--edgetpu-library), or another runtime (--runtime)"
-        )
+        raise crashed_at_load(library, runtime, ended_by(child.returncode))
     try:
         answer = json.loads(child.stdout.decode("utf-8", "replace").rstrip().rpartition("\n")[2])
         kind, message = str(answer["error"]), str(answer["message"])
@@ -187,7 +220,8 @@ def _loaded(load: Callable[[], Any], library: str, device: str) -> Any:
         _disarm(problem)
         raise EdgeTpuRuntimeMissing(
             f"{library} cannot be loaded ({problem}); install the Edge TPU runtime (Debian package"
-            " libedgetpu1-std), or name the library with --edgetpu-library"
+            " libedgetpu1-std), or name the library with --edgetpu-library; 'edgescale doctor' says"
+            " what it lacks"
         ) from problem
     except AttributeError as problem:
         _disarm(problem)
@@ -198,9 +232,9 @@ def _loaded(load: Callable[[], Any], library: str, device: str) -> Any:
     except ValueError as problem:
         _disarm(problem)
         raise EdgeTpuNotFound(
-            f"{library} loads but finds no Edge TPU for device '{device}'; plug it in (lsusb shows"
-            " 1a6e:089a or 18d1:9302, a PCIe one is /dev/apex_0), check that your user may open it"
-            " and that no other process uses it, or choose --device cpu"
+            f"{library} loads but finds no Edge TPU for device '{device}'; 'edgescale doctor'"
+            " names the cause (not plugged in, permission, in use, container), or choose --device"
+            " cpu"
         ) from problem
 
 
@@ -222,8 +256,11 @@ def _selves(problem: BaseException) -> Iterator[Any]:
         error = error.__context__
 
 
-def _options(device: str) -> dict[str, str]:
-    return {} if device == "auto" else {"device": device}
+def _options(device: str, performance: str | None = None) -> dict[str, str]:
+    options = {} if device == "auto" else {"device": device}
+    if performance is not None:
+        options["Performance"] = performance.capitalize()
+    return options
 
 
 def _pycoral() -> Any:

@@ -18,6 +18,7 @@ from edgescale.errors import EdgescaleError, ModelFileError
 from edgescale.family.manifest import SCHEMA_VERSION, Manifest, Preparation, VariantRecord
 from edgescale.family.staging import check_free, copied, staged
 from edgescale.family.store import Family, artifact_from, load_family, save_manifest, sha256_of
+from edgescale.inference.background import BACKGROUND
 from edgescale.inference.evaluation import evaluate, save_evaluation, with_worker
 from edgescale.inference.import_sources import (
     TWIN_SUFFIX,
@@ -26,7 +27,7 @@ from edgescale.inference.import_sources import (
     name_from,
     read_sources,
 )
-from edgescale.inference.label_file import BACKGROUND, read_labels
+from edgescale.inference.label_file import read_labels
 from edgescale.inference.labelled import LabelledImage, labelled_images, read_samples
 from edgescale.inference.worker import Worker, WorkerSettings
 

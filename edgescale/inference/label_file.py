@@ -7,7 +7,6 @@ from pathlib import Path
 from edgescale.errors import DataError
 from edgescale.family.manifest import MOST_LABELS
 
-BACKGROUND = "background"
 _LARGEST_BYTES = 64 * 2**20
 _LONGEST_LABEL = 1_000
 _WITH_ID = re.compile(r"\s*(\d{1,9})(?:\s*:\s*|\s+)(\S.*)")

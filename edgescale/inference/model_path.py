@@ -6,7 +6,7 @@ A runtime ends the process or speaks in riddles where a sentence is possible bef
 import mmap
 from pathlib import Path
 
-from edgescale.edgetpu.model_file import COMPILED_OPERATOR
+from edgescale.edgetpu.custom_operator import COMPILED_OPERATOR
 from edgescale.errors import ModelFileError, NotForThisDevice
 
 

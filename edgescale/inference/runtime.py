@@ -10,14 +10,13 @@ import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module, metadata
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgescale.errors import RuntimeMissing
-from edgescale.family.fields import did_you_mean
 
 # ai_edge_litert first: on x86 it runs int8 models 10 to 19 times faster than tflite-runtime 2.14.
 RUNTIMES = ("ai_edge_litert", "tflite_runtime", "tensorflow")
@@ -36,12 +35,16 @@ _DISTRIBUTIONS = {
 
 @dataclass(frozen=True)
 class Runtime:
-    """A proven interpreter: its name, version, class, and the loader of its delegates."""
+    """A proven interpreter: its name, its class, and the loader of its delegates."""
 
     name: str
-    version: str
     interpreter_class: Callable[..., Any]
     load_delegate: Callable[..., Any]
+
+    @property
+    def version(self) -> str:
+        """Returns the version of its distribution."""
+        return installed_version(self.name) or "unknown"
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ def choose_runtime(name: str | None = None) -> Runtime:
     """
     if name is not None:
         if name not in RUNTIMES:
+            from edgescale.family.fields import did_you_mean
+
             raise RuntimeMissing(f"runtime '{name}' is not known{did_you_mean(name, RUNTIMES)}")
         return _proven(name)
     reasons = []
@@ -81,7 +86,7 @@ def runtime_report() -> tuple[RuntimeStatus, ...]:
     report: list[RuntimeStatus] = []
     chosen: str | None = None
     for name in RUNTIMES:
-        version = _version(name)
+        version = installed_version(name)
         if chosen is not None:
             installed = "not tried" if version else "not installed, not needed"
             report.append(RuntimeStatus(name, version, None, f"{installed}: {chosen} comes first"))
@@ -133,13 +138,10 @@ def _imported(name: str) -> Runtime:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         tensorflow = import_module("tensorflow")
         return Runtime(
-            name,
-            str(tensorflow.__version__),
-            tensorflow.lite.Interpreter,
-            tensorflow.lite.experimental.load_delegate,
+            name, tensorflow.lite.Interpreter, tensorflow.lite.experimental.load_delegate
         )
     module = import_module(f"{name}.interpreter")
-    return Runtime(name, _version(name) or "unknown", module.Interpreter, module.load_delegate)
+    return Runtime(name, module.Interpreter, module.load_delegate)
 
 
 def _run_probe(runtime: Runtime) -> np.ndarray[Any, np.dtype[np.int8]]:
@@ -154,7 +156,7 @@ def _run_probe(runtime: Runtime) -> np.ndarray[Any, np.dtype[np.int8]]:
 
 def _broken(name: str, problem: Exception) -> str:
     """Says why an installed runtime does not work, with the mend where it is known."""
-    distribution, version = _DISTRIBUTIONS[name], _version(name) or "of unknown version"
+    distribution, version = _DISTRIBUTIONS[name], installed_version(name) or "of unknown version"
     numpy_major = int(np.__version__.partition(".")[0])
     if name == "tflite_runtime" and numpy_major >= 2:
         return (
@@ -168,8 +170,12 @@ def _broken(name: str, problem: Exception) -> str:
     )
 
 
-def _version(name: str) -> str | None:
-    for distribution in (_DISTRIBUTIONS[name], f"{_DISTRIBUTIONS[name]}-cpu"):
+def installed_version(name: str) -> str | None:
+    """Returns the version of a runtime's distribution, or None where none is installed."""
+    from importlib import metadata  # 13 ms that the start of a worker does without
+
+    usual = _DISTRIBUTIONS.get(name, name)
+    for distribution in (usual, f"{usual}-cpu"):
         try:
             return metadata.version(distribution)
         except metadata.PackageNotFoundError:

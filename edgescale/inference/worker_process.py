@@ -1,17 +1,17 @@
-"""The child process of a ``Worker``: owns interpreter and device, answers until its pipe closes.
+"""The child process of a ``Worker``: owns interpreter and device, answers until its pipes close.
 
-It imports numpy and one runtime, nothing else heavy. It ends when the parent does, however that
-ends: the request pipe reads end of file, and a thread watches the answer pipe for the case that
-the interpreter hangs.
+It imports numpy and one runtime, nothing else heavy. Each model is opened and served by a thread of
+its own; the main thread waits for requests to open another one, and for the end of the parent,
+which it sees however that ends and also while an interpreter hangs.
 """
 
 import json
 import mmap
 import os
-import select
 import signal
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +21,71 @@ from numpy.typing import NDArray
 from edgescale.errors import EdgescaleError, ModelFileError
 from edgescale.inference import wire
 from edgescale.inference.classifier import Classifier, class_scores, open_variant
+from edgescale.inference.delegate import EdgeTpuSettings
+
+_LEAVE_TIMEOUT_S = 1.0  # for an interpreter to give its device back
+_LONGEST_ERROR = 2_000
 
 
 def main(settings: dict[str, Any]) -> None:
-    """Serves pictures until the parent closes the request pipe."""
+    """Serves pictures until the parent closes its end of the control socket."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    answers = int(settings["answers"])
-    threading.Thread(target=_leave_with_parent, args=(answers,), daemon=True).start()
-    try:
-        classifier, ready = _opened(settings)
-    except EdgescaleError as problem:
-        _send(answers, wire.ERROR, _error(problem))
-        return
-    _send(answers, wire.READY, json.dumps(ready).encode())
-    _serve(classifier, settings)
+    threading.excepthook = _end_process
+    threads = [_started(settings)]
+    while (more := _next_model(settings["control"])) is not None:
+        threads = [thread for thread in threads if thread.is_alive()]
+        threads.append(_started(more))
+    leave_s = time.monotonic() + _LEAVE_TIMEOUT_S
+    for thread in threads:
+        thread.join(max(0.0, leave_s - time.monotonic()))
+    os._exit(0)
+
+
+def _started(settings: dict[str, Any]) -> threading.Thread:
+    thread = threading.Thread(target=_run_model, args=(settings,))
+    thread.start()
+    return thread
+
+
+def _end_process(args: threading.ExceptHookArgs) -> None:
+    """Ends the process on a mistake of ours, as it would end without threads."""
+    threading.__excepthook__(args)
+    os._exit(1)
+
+
+def _next_model(control: int) -> dict[str, Any] | None:
+    """Waits for the request to open another model; None is the end of the parent."""
+    head = os.read(control, wire.HEAD_BYTES)
+    if not head:
+        return None
+    import socket  # few need it: not at the start of each
+
+    with socket.socket(fileno=os.dup(control)) as channel:
+        content, fds, _, _ = socket.recv_fds(channel, wire.length_of(head), len(wire.FDS))
+    settings: dict[str, Any] = json.loads(content)
+    return settings | dict(zip(wire.FDS, fds, strict=True))
+
+
+def _run_model(settings: dict[str, Any]) -> None:
+    """Opens a model and serves it until its pipe closes."""
+    with ExitStack() as owned:
+        for name in wire.FDS:
+            owned.callback(os.close, settings[name])
+        answers = int(settings["answers"])
+        try:
+            classifier, ready = _opened(settings)
+        except EdgescaleError as problem:
+            _send(answers, wire.ERROR, _error(problem))
+            return
+        _send(answers, wire.READY, json.dumps(ready).encode())
+        _serve(classifier, settings)
 
 
 def _opened(settings: dict[str, Any]) -> tuple[Classifier, dict[str, Any]]:
+    def announce(library: str, runtime: str) -> None:
+        loading = {"library": library, "runtime": runtime}
+        _send(int(settings["answers"]), wire.LOADING, json.dumps(loading).encode())
+
     compiled = settings["compiled"]
     classifier, device, reason = open_variant(
         Path(settings["model"]),
@@ -45,12 +93,15 @@ def _opened(settings: dict[str, Any]) -> tuple[Classifier, dict[str, Any]]:
         device=settings["device"],
         runtime=settings["runtime"],
         threads=settings["threads"],
-        edgetpu_library=settings["edgetpu_library"],
+        edgetpu=EdgeTpuSettings(
+            settings["edgetpu_library"], settings["edgetpu_performance"], announce
+        ),
     )
+    if device == "cpu" and "lock" in settings:
+        os.close(settings["lock"])  # the Edge TPU could not be used, and others may try
     _check_as_promised(classifier, settings)
     return classifier, {
         "runtime_name": classifier.runtime_name,
-        "runtime_version": classifier.runtime_version,
         "device": device,
         "device_reason": reason,
         "load_ms": classifier.load_ms,
@@ -99,19 +150,11 @@ def _slots(settings: dict[str, Any]) -> NDArray[Any]:
 
 def _send(answers: int, kind: int, payload: bytes) -> None:
     try:
-        os.write(answers, wire.message(kind, payload))  # under PIPE_BUF: all of it or an error
+        os.write(answers, wire.message(kind, payload))
     except BrokenPipeError:
-        os._exit(0)  # the parent is gone, and nobody is left to tell
+        raise SystemExit from None  # the worker was closed, and nobody is left to tell
 
 
 def _error(problem: EdgescaleError) -> bytes:
-    text = str(problem)[:2_000]  # keeps the message under PIPE_BUF
+    text = str(problem)[:_LONGEST_ERROR]
     return json.dumps({"error": type(problem).__name__, "message": text}).encode()
-
-
-def _leave_with_parent(answers: int) -> None:
-    """Ends this process when nobody reads its answers any more, even in the middle of a hang."""
-    poll = select.poll()
-    poll.register(answers, 0)  # errors only: the reading end was closed
-    poll.poll()
-    os._exit(0)

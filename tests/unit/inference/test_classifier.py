@@ -16,6 +16,7 @@ from edgescale.inference.classifier import (
     open_variant,
     predictions,
 )
+from edgescale.inference.delegate import EdgeTpuSettings
 from edgescale.inference.runtime import PROBE_MODEL
 from tests.tiny_models import COLOURS, Tiny, tiny_model
 
@@ -24,16 +25,18 @@ from ai_edge_litert.interpreter import Interpreter
 from pathlib import Path
 
 def load_edgetpu_delegate(options=None):
-    Path(__file__).with_name("delegate").write_text(str(options))
+    Path(__file__).with_name("loaded").write_text(str(options))
+    return "the delegate"
 
-def make_interpreter(model, device=None):
+def make_interpreter(model, device=None, delegate=None):
     # No Edge TPU here: the CPU model stands in, so that the path to pycoral can be followed.
-    Path(__file__).with_name("made").write_text(str(device))
+    Path(__file__).with_name("made").write_text(str(delegate))
     return Interpreter(model_path=str(Path(model).with_name("cpu.tflite")))
 """
 
 
 PLAIN = Tiny()
+NO_LIBRARY = EdgeTpuSettings("libnone")
 
 
 def model(folder: Path, tiny: Tiny = PLAIN, name: str = "model.tflite") -> Path:
@@ -78,7 +81,7 @@ def test_a_cpu_model_is_refused_on_the_edge_tpu(tmp_path: Path) -> None:
 
 def test_a_compiled_model_without_libedgetpu_says_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(EdgeTpuRuntimeMissing, match="libnone"):
-        Classifier(model(tmp_path, Tiny(compiled=True)), device="usb", edgetpu_library="libnone")
+        Classifier(model(tmp_path, Tiny(compiled=True)), device="usb", edgetpu=NO_LIBRARY)
 
 
 @pytest.mark.parametrize("length", [0, 10, 500])
@@ -102,7 +105,7 @@ def test_a_picture_of_the_wrong_size_is_our_error(tmp_path: Path) -> None:
 
 def test_auto_takes_the_cpu_where_the_edge_tpu_cannot_be_had_and_says_why(tmp_path: Path) -> None:
     compiled = model(tmp_path, Tiny(compiled=True), "twin.tflite")
-    settings = {"runtime": None, "threads": 1, "edgetpu_library": "libnone"}
+    settings = {"runtime": None, "threads": 1, "edgetpu": NO_LIBRARY}
     _, device, reason = open_variant(model(tmp_path), compiled, device="auto", **settings)  # type: ignore[arg-type]
     assert device == "cpu"
     assert "libnone" in reason
@@ -126,13 +129,15 @@ def test_googles_pycoral_serves_edge_tpus_where_it_is_installed(
     tmp_path: Path, pycoral: Path
 ) -> None:
     model(tmp_path, name="cpu.tflite")
-    classifier = Classifier(model(tmp_path, Tiny(compiled=True)), device="usb:0")
+    edgetpu = EdgeTpuSettings(performance="low")
+    compiled = model(tmp_path, Tiny(compiled=True))
+    classifier = Classifier(compiled, device="usb:0", edgetpu=edgetpu)
     assert classifier.runtime_name == "pycoral"
-    assert (pycoral / "made").read_text() == "usb:0"
-    assert (pycoral / "delegate").read_text() == "{'device': 'usb:0'}"
+    assert (pycoral / "made").read_text() == "the delegate"
+    assert (pycoral / "loaded").read_text() == "{'device': 'usb:0', 'Performance': 'Low'}"
 
 
 def test_a_forced_library_goes_around_pycoral(tmp_path: Path, pycoral: Path) -> None:
     with pytest.raises(EdgeTpuRuntimeMissing, match="libnone"):
-        Classifier(model(tmp_path, Tiny(compiled=True)), device="usb", edgetpu_library="libnone")
+        Classifier(model(tmp_path, Tiny(compiled=True)), device="usb", edgetpu=NO_LIBRARY)
     assert not (pycoral / "made").exists()

@@ -7,7 +7,13 @@ import pytest
 
 from edgescale.errors import DeviceError, EdgeTpuNotFound, EdgeTpuRuntimeMissing
 from edgescale.inference import delegate
-from edgescale.inference.delegate import check_device, load_edgetpu_delegate, pycoral_report
+from edgescale.inference.delegate import (
+    EdgeTpuSettings,
+    check_device,
+    load_edgetpu_delegate,
+    pycoral_report,
+    try_edge_tpu,
+)
 from edgescale.inference.runtime import choose_runtime
 
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc to compile a library")
@@ -47,7 +53,7 @@ def test_refuses_other_device_strings(text: str) -> None:
 
 def test_a_missing_library_says_how_to_get_it(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(EdgeTpuRuntimeMissing, match=r"libnone\.so.*libedgetpu1-std"):
-        load_edgetpu_delegate(choose_runtime(), "usb", "libnone.so")
+        load_edgetpu_delegate(choose_runtime(), "usb", EdgeTpuSettings("libnone.so"))
     assert "Delegate" not in capfd.readouterr().err
 
 
@@ -55,7 +61,7 @@ def test_a_missing_library_says_how_to_get_it(capfd: pytest.CaptureFixture[str])
 def test_a_library_that_crashes_is_named_with_the_runtime_and_the_mend(tmp_path: Path) -> None:
     path = library(tmp_path, SEGFAULTS)
     with pytest.raises(EdgeTpuRuntimeMissing) as refusal:
-        load_edgetpu_delegate(choose_runtime(), "usb", path)
+        try_edge_tpu("usb", runtime="ai_edge_litert", library=path)
     for part in (path, "SIGSEGV", "ai_edge_litert", "--edgetpu-library", "--runtime"):
         assert part in str(refusal.value)
 
@@ -63,20 +69,20 @@ def test_a_library_that_crashes_is_named_with_the_runtime_and_the_mend(tmp_path:
 @needs_gcc
 def test_a_library_that_is_no_delegate_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EdgeTpuRuntimeMissing, match="not an Edge TPU library"):
-        load_edgetpu_delegate(choose_runtime(), "usb", library(tmp_path, NO_DELEGATE))
+        try_edge_tpu("usb", library=library(tmp_path, NO_DELEGATE))
 
 
 @needs_gcc
 def test_a_library_without_a_device_is_another_error(tmp_path: Path) -> None:
-    with pytest.raises(EdgeTpuNotFound, match=r"no Edge TPU for device 'usb:1'.*1a6e:089a"):
-        load_edgetpu_delegate(choose_runtime(), "usb:1", library(tmp_path, NO_DEVICE))
+    with pytest.raises(EdgeTpuNotFound, match=r"no Edge TPU for device 'usb:1'; 'edgescale doctor'"):
+        try_edge_tpu("usb:1", library=library(tmp_path, NO_DEVICE))
 
 
 @needs_gcc
 def test_a_library_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delegate, "PROBE_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(delegate, "LOAD_TIMEOUT_S", 1.0)
     with pytest.raises(EdgeTpuRuntimeMissing, match="did not finish loading"):
-        load_edgetpu_delegate(choose_runtime(), "usb", library(tmp_path, HANGS))
+        try_edge_tpu("usb", library=library(tmp_path, HANGS))
 
 
 @needs_gcc

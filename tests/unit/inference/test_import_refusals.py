@@ -5,7 +5,7 @@ import cv2  # noqa: TID253 - writes the images of these tests
 import numpy as np
 import pytest
 
-from edgescale.edgetpu.model_file import COMPILED_OPERATOR
+from edgescale.edgetpu.custom_operator import COMPILED_OPERATOR
 from edgescale.errors import ModelFileError
 from edgescale.family.store import Family
 from edgescale.inference.import_models import ImportSettings, import_family
