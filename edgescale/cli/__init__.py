@@ -27,6 +27,7 @@ VERBS = {
     "lint": ("edgescale.cli.lint", "Say what keeps a .tflite model from the Edge TPU."),
     "inspect": ("edgescale.cli.inspect", "Show what a family or a .tflite file holds."),
     "devices": ("edgescale.cli.devices", "Show what this machine can do."),
+    "doctor": ("edgescale.cli.doctor", "Say why an Edge TPU does not work here, and the mend."),
     "profile": ("edgescale.cli.profile", "Measure a family on this machine."),
     "select": ("edgescale.cli.select", "Choose the largest variant that fits a budget."),
     "classify": ("edgescale.cli.classify", "Classify a camera, a video or a folder of images."),

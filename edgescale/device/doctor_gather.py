@@ -1,0 +1,250 @@
+"""Gathers what the doctor looks at: files of the kernel, answers of child processes, models.
+
+Only what must be asked is asked: the delegate is not tried while another process has the Edge TPU,
+which would end that process.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+
+from edgescale.device.doctor_board import board_findings
+from edgescale.device.doctor_facts import Board, Facts, ModelFacts, Software, System, User
+from edgescale.device.doctor_trial import try_delegate
+from edgescale.device.edge_tpus import EdgeTpu
+from edgescale.device.foreign_child import Told
+from edgescale.device.kernel_files import entries, is_folder, milli, read_text, whole_number
+from edgescale.device.libedgetpu import library_report
+from edgescale.device.probe import ROOT, Machine, probe
+from edgescale.device.runtimes import runtime_here, runtimes_here
+from edgescale.edgetpu.package import find_compiled
+from edgescale.errors import EdgescaleError, EdgeTpuBusy, ModelFileError, RuntimeMissing
+from edgescale.family.places import is_dir
+from edgescale.family.store import MANIFEST_FILE, load_family
+from edgescale.inference.delegate import pycoral_report
+from edgescale.inference.tpu_lock import lock_edge_tpu
+from edgescale.inference.worker import WorkerSettings
+
+_UDEV_FOLDERS = ("etc/udev/rules.d", "run/udev/rules.d", "usr/lib/udev/rules.d", "lib/udev/rules.d")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user named: a model or family, a library, a runtime; None is not named."""
+
+    path: Path | None = None
+    library: str | None = None
+    runtime: str | None = None
+
+
+def gather(asked: Asked, *, root: Path = ROOT) -> Facts:
+    """Looks at everything.
+
+    Args:
+        asked: what the user named.
+        root: where ``proc``, ``sys``, ``dev`` and ``etc`` are; ``/`` outside tests.
+
+    Raises:
+        FamilyError: the family or model that was named is not there.
+    """
+    models = tuple(_models(asked.path))  # first: a wrong name is said at once
+    facts = Facts(look_at(probe(root), root), _software(asked, models))
+    software = facts.software
+    if software.runtime is None or not software.library.works or not _may_try(facts):
+        return facts
+    try:
+        with _locked(root):
+            return replace(facts, trial=_trial(facts))
+    except EdgeTpuBusy as problem:
+        return replace(facts, locked=str(problem))
+
+
+def _trial(facts: Facts) -> Told:
+    software = facts.software
+    has = software.library.runtime_version or 0
+    fitting = [one.path for one in software.models if 0 < (one.min_runtime_version or 0) <= has]
+    model = fitting[0] if fitting else None
+    if software.runtime is None or software.uses_pycoral:
+        return try_delegate(None, None, model)
+    return try_delegate(software.runtime[0], software.library.library, model)
+
+
+@contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    """Keeps other processes of edgescale from the Edge TPU while it is tried.
+
+    Raises:
+        EdgeTpuBusy: one of them has it.
+    """
+    lock = lock_edge_tpu("auto", root)
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def _may_try(facts: Facts) -> bool:
+    """Says whether the delegate may be loaded: no Edge TPU is in use, and one may be opened."""
+    found = [one for one in board_findings(facts) if one.check != "edge-tpu"]
+    blocked = any(one.level == "error" for one in found)
+    return not blocked and all(one.check != "busy" for one in found)
+
+
+def look_at(machine: Machine, root: Path) -> System:
+    """Reads the files around the Edge TPUs of a machine."""
+    listed = [
+        f"{bus:03d}/{number:03d}"
+        for folder in entries(root / "sys/bus/usb/devices")
+        if (bus := whole_number(read_text(folder / "busnum"))) is not None
+        and (number := whole_number(read_text(folder / "devnum"))) is not None
+    ]
+    return System(
+        machine=machine,
+        boards=tuple(_board(tpu, root) for tpu in machine.edge_tpus),
+        user=_user(),
+        container=_container(root),
+        usb_bus=is_folder(root / "sys/bus/usb"),
+        usb_devices=len(listed),
+        usb_nodes=sum((root / "dev/bus/usb" / node).exists() for node in listed),
+        udev_rule=_udev_rule(root),
+        apex_module=is_folder(root / "sys/module/apex"),
+    )
+
+
+def _board(tpu: EdgeTpu, root: Path) -> Board:
+    node = None if tpu.node is None else root / tpu.node.lstrip("/")
+    text, group = (None, None) if node is None else _owner(node, str(tpu.node))
+    degrees = read_text(root / "sys/class/apex" / tpu.path / "temp") if tpu.bus == "pci" else ""
+    return Board(
+        tpu=tpu,
+        refusal=None if node is None or tpu.bus != "usb" else _refusal(node),
+        node_there=None if node is None else node.exists(),
+        node_text=text,
+        node_group=group,
+        users=tuple(_process(pid, root) for pid in tpu.owners if pid != os.getpid()),
+        sensor_c=milli(degrees),
+    )
+
+
+def _owner(node: Path, name: str) -> tuple[str | None, str | None]:
+    """Returns who may open a device file, in words, and its group."""
+    try:
+        status, user, group = node.stat(), node.owner(), node.group()
+    except OSError:
+        return None, None
+    except KeyError:  # a container knows the number and no name for it
+        status = node.stat()
+        user, group = str(status.st_uid), str(status.st_gid)
+    return f"{name} is {user}:{group} {status.st_mode & 0o7777:04o}", group
+
+
+def _refusal(node: Path) -> str | None:
+    """Opens a device file on USB, since a control group may forbid what the mode allows.
+
+    That does nothing to the device; opening a PCI board's would take it from others.
+    """
+    try:
+        os.close(os.open(node, os.O_RDWR | os.O_CLOEXEC))
+    except OSError as problem:
+        return problem.strerror if problem.errno == errno.EPERM else None
+    return None
+
+
+def _process(pid: int, root: Path) -> str:
+    command = read_text(root / f"proc/{pid}/cmdline").replace("\0", " ")[:120]
+    return f"{pid} ({command or read_text(root / f'proc/{pid}/comm') or '?'})"
+
+
+def _user() -> User:
+    import grp
+    import pwd
+
+    try:
+        account = pwd.getpwuid(os.getuid())
+    except KeyError:
+        return User(f"uid {os.getuid()}", tuple(str(group) for group in os.getgroups()))
+    known = {one.gr_gid: one.gr_name for one in grp.getgrall()}
+    later = os.getgrouplist(account.pw_name, account.pw_gid)
+    return User(
+        account.pw_name,
+        tuple(known.get(group, str(group)) for group in os.getgroups()),
+        tuple(known.get(group, str(group)) for group in later),
+    )
+
+
+def _container(root: Path) -> str | None:
+    for mark in (".dockerenv", "run/.containerenv"):
+        if (root / mark).exists():
+            return f"/{mark} is there"
+    for line in read_text(root / "proc/1/cgroup").splitlines():
+        if any(word in line for word in ("docker", "kubepods", "lxc", "containerd")):
+            return f"/proc/1/cgroup says {line}"
+    return None
+
+
+def _udev_rule(root: Path) -> str | None:
+    for folder in _UDEV_FOLDERS:
+        for path in entries(root / folder):
+            if path.suffix == ".rules" and "1a6e" in read_text(path):
+                return f"/{path.relative_to(root)}"
+    return None
+
+
+def _software(asked: Asked, models: tuple[ModelFacts, ...]) -> Software:
+    runtime, problem = None, None
+    try:
+        runtimes = runtimes_here()
+    except RuntimeMissing as refusal:
+        runtimes, problem = (), str(refusal)
+    try:
+        runtime = runtime_here(
+            WorkerSettings(runtime=asked.runtime, edgetpu_library=asked.library, device="cpu")
+        )
+    except RuntimeMissing as refusal:
+        problem = str(refusal)
+    return Software(
+        library=library_report(asked.library),
+        library_named=asked.library is not None,
+        runtimes=runtimes,
+        runtime=runtime,
+        runtime_problem=problem,
+        runtime_named=asked.runtime,
+        numpy_version=metadata.version("numpy"),
+        pycoral=pycoral_report(),
+        models=models,
+    )
+
+
+def _models(path: Path | None) -> Iterator[ModelFacts]:
+    """Reads what a compiled model, or the most demanding one of a family, needs.
+
+    Raises:
+        FamilyError: there is nothing at the path, or the family's manifest cannot be used.
+    """
+    if path is None:
+        return
+    if path.name != MANIFEST_FILE and not is_dir(path, ModelFileError):
+        yield _model(path, named=True)
+        return
+    family = load_family(path, verify=False)
+    compiled = [one.compiled for one in family.manifest.variants if one.compiled is not None]
+    found = [_model(family.path(one), named=False) for one in compiled]
+    yield from (model for model in found if model.problem is not None)
+    readable = [model for model in found if model.problem is None]
+    if readable:  # the one that needs most speaks for all
+        yield max(readable, key=lambda model: model.min_runtime_version or 0)
+    if not found:
+        yield ModelFacts(str(path), None, named=False)
+
+
+def _model(path: Path, *, named: bool) -> ModelFacts:
+    try:
+        compiled = find_compiled(path)
+    except EdgescaleError as problem:
+        return ModelFacts(str(path), None, str(problem), named)
+    least = None if compiled is None else compiled.min_runtime_version
+    return ModelFacts(str(path), least, None, named)

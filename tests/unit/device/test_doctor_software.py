@@ -1,0 +1,183 @@
+"""The doctor's checks of libraries, runtimes, models and memory."""
+
+from dataclasses import replace
+
+import pytest
+
+from edgescale.device.cgroup import MemoryLimit
+from edgescale.device.doctor import diagnose
+from edgescale.device.doctor_facts import Facts
+from edgescale.device.foreign_child import Told
+from edgescale.inference.delegate import PycoralReport
+from edgescale.inference.runtime import RuntimeStatus
+from tests.doctor_facts import LIBRARY_PATH, MODEL, NO_LIBRARY, board, found, library, software
+from tests.doctor_facts import system as plain
+from tests.fakes import machine
+
+STICK = plain(board())
+GOOGLES = "BuildLabel(COMPILER=6.3.0 20170516,DATE=redacted,TIME=redacted), RuntimeVersion(14)"
+
+
+def test_a_stick_without_library_says_where_to_get_one() -> None:
+    one = found(Facts(STICK, software(library=NO_LIBRARY)))["library"]
+    assert one.level == "error"
+    assert "github.com/feranick/libedgetpu" in str(one.mend)
+    named = found(Facts(STICK, software(library=NO_LIBRARY, library_named=True)))["library"]
+    assert "--edgetpu-library" in str(named.mend)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "mend"),
+    [
+        ("libusb-1.0.so.0: cannot open shared object file", "sudo apt install libusb-1.0-0"),
+        ("/lib/libc.so.6: version `GLIBC_2.38' not found", "newer system"),
+        ("x.so: invalid ELF header", "no library for aarch64"),
+        ("x.so: wrong ELF class: ELFCLASS32", "no library for aarch64"),
+        ("x.so: undefined symbol: y", "ldd"),
+    ],
+)
+def test_a_library_that_the_loader_refuses(refusal: str, mend: str) -> None:
+    broken = library(version=None, runtime_version=None, devices=(), refusal=refusal)
+    one = found(Facts(STICK, software(library=broken)))["library"]
+    assert one.level == "error"
+    assert mend in str(one.mend)
+
+
+def test_a_library_that_crashes_or_is_none() -> None:
+    crashed = library(version=None, crashed="SIGSEGV while being loaded", said="a\nb")
+    one = found(Facts(STICK, software(library=crashed)))["library-crash"]
+    assert "SIGSEGV while being loaded" in one.what
+    assert one.evidence[1:] == ("a", "b")
+    foreign = library(version=None, missing_symbols=("edgetpu_version",))
+    one = found(Facts(STICK, software(library=foreign, library_named=True)))["library"]
+    assert one.what == f"{LIBRARY_PATH} is not an Edge TPU library."
+
+
+def test_a_library_that_lists_less_than_the_kernel() -> None:
+    said = "Failed to open /sys/class/apex: No such file or directory"
+    one = found(Facts(STICK, software(library=library(devices=(), said=said))))["not-listed"]
+    assert said in one.evidence
+    shut = plain(board(node_there=False))
+    assert set(found(Facts(shut, software(library=library(devices=()))))) == {"device-file"}
+
+
+def test_no_runtime_is_an_error_even_without_edge_tpu() -> None:
+    gone = (RuntimeStatus("ai_edge_litert", None, False, "is not installed"),)
+    facts = software(library=NO_LIBRARY, runtimes=gone, runtime=None, runtime_problem="none works")
+    one = found(Facts(plain(), facts))["runtime"]
+    assert one.level == "error"
+    assert one.evidence == ("none works", "ai_edge_litert: is not installed")
+    assert one.mend == "pip install ai-edge-litert"
+
+
+def test_a_named_runtime_that_does_not_work_beside_one_that_does() -> None:
+    facts = software(runtime=None, runtime_problem="broken", runtime_named="tensorflow")
+    one = found(Facts(STICK, facts))["runtime"]
+    assert one.what == "The runtime tensorflow does not work."
+    assert "leave --runtime tensorflow out" in str(one.mend)
+
+
+@pytest.mark.parametrize(("numpy", "runtime", "level"), [
+    ("2.4.6", ("ai_edge_litert", "2.3.0"), "warning"), ("2.0.0", None, "error"),
+    ("1.26.4", None, None),
+])  # fmt: skip
+def test_tflite_runtime_beside_numpy_2(
+    numpy: str, runtime: tuple[str, str] | None, level: str | None
+) -> None:
+    statuses = (RuntimeStatus("tflite_runtime", "2.14.0", None, "not tried"),)
+    facts = software(numpy_version=numpy, runtime=runtime, runtimes=statuses)
+    one = found(Facts(STICK, facts)).get("numpy")
+    assert (one and one.level) == level
+    assert one is None or one.evidence == (f"tflite-runtime 2.14.0, numpy {numpy}",)
+
+
+def test_the_strangers_pycoral() -> None:
+    stranger = PycoralReport(True, False, "0.2.0", "not Google's")
+    one = found(Facts(STICK, software(pycoral=stranger)))["pycoral"]
+    assert one.level == "warning"
+    assert "pip uninstall pycoral" in str(one.mend)
+    google = PycoralReport(True, True, "2.0.3", "Google's")
+    assert not found(Facts(STICK, software(pycoral=google)))
+
+
+def test_a_model_that_needs_a_newer_library() -> None:
+    old = library(runtime_version=13, version="RuntimeVersion(13)")
+    one = found(Facts(STICK, software(library=old, models=(MODEL,))))["model-runtime"]
+    assert one.level == "error"
+    assert "runtime 14, this one has 13" in one.what
+    assert "edgetpu_compiler -m 13" in str(one.mend)
+    fits = replace(MODEL, min_runtime_version=13)
+    assert not found(Facts(STICK, software(library=old, models=(fits,))))
+
+
+def test_a_model_that_cannot_be_read_and_one_for_the_cpu() -> None:
+    broken = replace(MODEL, min_runtime_version=None, problem="x: damaged")
+    one = found(Facts(STICK, software(models=(broken,))))["model"]
+    assert (one.level, one.evidence) == ("error", ("x: damaged",))
+    plain_model = replace(MODEL, min_runtime_version=None)
+    assert not found(Facts(plain(), software(library=NO_LIBRARY, models=(plain_model,))))
+
+
+@pytest.mark.parametrize(("runtime", "level"), [
+    (("tflite_runtime", "2.14.0"), "error"), (("tflite_runtime", "2.11.1"), None),
+    (("tensorflow", "2.5.0"), None), (("ai_edge_litert", "2.3.0"), "warning"),
+])  # fmt: skip
+def test_googles_library_beside_a_newer_runtime(
+    runtime: tuple[str, str], level: str | None
+) -> None:
+    facts = Facts(STICK, software(library=library(version=GOOGLES), runtime=runtime))
+    one = found(facts).get("known-crash")
+    assert (one and one.level) == level
+    ran = replace(facts, trial=Told({"ran": "m.tflite"}, None, ""))
+    assert "known-crash" not in found(ran)
+    loaded = replace(facts, trial=Told({}, None, ""))
+    assert ("known-crash" in found(loaded)) is (level is not None)
+
+
+@pytest.mark.parametrize(("failure", "stderr", "check"), [
+    ("SIGSEGV (Segmentation fault)", "", "delegate-crash"),
+    ("SIGABRT (Aborted)", "F driver/usb/usb_driver.cc:857] transfer on tag 1", "usb-transfer"),
+    ("no answer within 60 s", "", "delegate-hang"),
+])  # fmt: skip
+def test_a_trial_that_ends_its_process(failure: str, stderr: str, check: str) -> None:
+    trial = Told({"step": "loading the model"}, failure, f"INFO: Created\n{stderr}")
+    one = found(Facts(STICK, software(), trial))[check]
+    assert one.level == "error"
+    assert f"{failure} while loading the model" in one.what
+    assert one.evidence[0] == f"{LIBRARY_PATH} and ai_edge_litert 2.3.0"
+    assert one.evidence[1:] == ((stderr,) if stderr else ())
+
+
+def test_a_trial_that_is_refused_shows_what_the_library_said() -> None:
+    trial = Told({"error": "finds no Edge TPU", "kind": "EdgeTpuNotFound"}, None, "Failed: busy")
+    one = found(Facts(STICK, software(), trial))["delegate"]
+    assert one.evidence[0] == "Failed to load delegate"
+    assert one.evidence[-1] == "Failed: busy"
+    other = Told({"error": "undefined symbol", "kind": "EdgeTpuRuntimeMissing"}, None, "")
+    assert found(Facts(STICK, software(), other))["delegate"].evidence[0] == "undefined symbol"
+    without = Facts(plain(), software(library=library(devices=())), trial)
+    assert "delegate" not in found(without)
+
+
+def test_a_lock_of_another_edgescale_is_said() -> None:
+    one = found(Facts(STICK, software(), locked="in use by process 7"))["busy"]
+    assert one.evidence == ("in use by process 7",)
+
+
+def test_little_memory_names_the_limit() -> None:
+    limit = MemoryLimit("/sys/fs/cgroup/x", 2**27, 2**26)
+    small = machine(memory_available_bytes=2**26, memory_limits=(limit,))
+    one = found(Facts(plain(board(), machine=small), software()))["memory"]
+    assert one.level == "warning"
+    assert one.evidence == (
+        "available 64.00 MiB, wanted 150.00 MiB",
+        "/sys/fs/cgroup/x: limit 128.00 MiB, used 64.00 MiB",
+    )
+
+
+def test_errors_come_first_and_everything_has_evidence() -> None:
+    small = machine(memory_available_bytes=1)
+    findings = diagnose(Facts(plain(board(), machine=small), software(library=NO_LIBRARY)))
+    assert [one.level for one in findings] == ["error", "warning", "ok", "ok"]
+    assert all(one.evidence for one in findings)
+    assert all(one.mend for one in findings if one.level != "ok")
