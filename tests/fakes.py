@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from edgescale.device.probe import Machine
+from edgescale.device.profile import SCHEMA_VERSION as PROFILE_SCHEMA_VERSION
 from edgescale.device.profile import DeviceProfile, Measurement, Noise
-from edgescale.device.statistics import Quantiles
+from edgescale.device.statistics import nearest_rank, quantiles
 from edgescale.family.manifest import (
     SCHEMA_VERSION,
     Artifact,
@@ -68,11 +69,31 @@ def fake_family(folder: Path, macs: Mapping[str, int]) -> Family:
     return Family(folder, manifest)
 
 
+def latencies(p95_ms: float, n: int = 200) -> tuple[float, ...]:
+    """Returns n latencies whose nearest-rank p95 is this.
+
+    A twentieth of them, spread evenly, lies a tenth above it, and the others in turn on it and a
+    tenth below it.
+    """
+    rank = nearest_rank(range(1, n + 1), 0.95)
+    slow = {round((index + 0.5) * n / (n - rank)) for index in range(int(n - rank))}
+    times = [p95_ms if index % 2 else 0.9 * p95_ms for index in range(n)]
+    return tuple(1.1 * p95_ms if index in slow else time for index, time in enumerate(times))
+
+
 def measured(
-    variant: VariantRecord, *, p95_ms: float = 10.0, fps: float = 100.0, memory_bytes: int = 2**20
+    variant: VariantRecord,
+    *,
+    p95_ms: float = 10.0,
+    n: int = 200,
+    memory_bytes: int = 2**20,
+    latencies_ms: Sequence[float] | None = None,
 ) -> Measurement:
-    """Returns the figures of a variant; half of the memory is the main process's."""
-    times = Quantiles(p95_ms / 2, p95_ms / 2, p95_ms, p95_ms)
+    """Returns the figures of a variant; half of the memory is the main process's.
+
+    Unless they are given, its latencies are ``latencies(p95_ms, n)``.
+    """
+    times = latencies(p95_ms, n) if latencies_ms is None else tuple(latencies_ms)
     return Measurement(
         variant=variant.name,
         model_sha256=variant.model.sha256,
@@ -80,12 +101,13 @@ def measured(
         load_ms=5.0,
         first_inference_ms=20.0,
         warmup_runs=3,
-        n=100,
-        latency_ms=times,
-        invoke_ms=times,
-        fps=fps,
-        worker_peak_rss_bytes=memory_bytes - memory_bytes // 2,
-        main_rss_bytes=memory_bytes // 2,
+        latencies_ms=times,
+        invoke_ms=quantiles([0.8 * time for time in times]),
+        pipelined_fps=1500 / p95_ms,
+        worker_pss_bytes=memory_bytes - memory_bytes // 2,
+        worker_peak_rss_bytes=memory_bytes,
+        main_pss_bytes=memory_bytes // 2,
+        predicted_worker_peak_bytes=memory_bytes,
     )
 
 
@@ -112,19 +134,25 @@ def machine(**changes: Any) -> Machine:
 def profile_of(family: Family, entries: Sequence[Measurement], **changes: Any) -> DeviceProfile:
     """Returns a profile of a quiet machine with these figures."""
     facts: dict[str, Any] = {
-        "schema_version": 1,
+        "schema_version": PROFILE_SCHEMA_VERSION,
         "edgescale_version": "0.1.0",
         "time": "2026-01-31T12:00:00Z",
         "family": family.manifest.name,
+        "models": tuple(sorted((one.name, one.model.sha256) for one in family.manifest.variants)),
         "machine": machine(),
         "device_asked": "auto",
         "device": "cpu",
         "runtime": "ai_edge_litert",
         "runtime_version": "2.3.0",
         "threads": 1,
+        "threads_asked": None,
+        "threads_tried": (),
+        "edgetpu_library": None,
+        "edgetpu_library_sha256": None,
+        "edgetpu_performance": None,
         "frame": "texture 640x480",
         "rounds": 10,
-        "noise": Noise(0.0, 1.0, 0.1, 0.2, False),
+        "noise": Noise(0.0, 1.0, 0.1, 0.2),
         "variants": tuple(entries),
     }
     return DeviceProfile(**(facts | changes))
@@ -164,6 +192,7 @@ class FakeWorker:
     under_way: int = 0
     most_under_way: int = 0
     pictures: list[Image] = field(default_factory=list)
+    family: Any = None
 
     def submit(self, frame: Image, *, bgr: bool) -> None:
         """Takes a picture; like the real one, two at most."""
@@ -198,6 +227,10 @@ class FakeWorker:
     def peak_rss_bytes(self) -> int:
         """Returns a set size."""
         return 50 * 2**20
+
+    def pss_bytes(self) -> int:
+        """Returns a set size."""
+        return 40 * 2**20
 
     def close(self) -> None:
         """Notes that it was closed."""

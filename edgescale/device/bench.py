@@ -1,141 +1,172 @@
-"""Measures variants side by side: one worker each, in blocks that alternate between them.
+"""One variant on the bench: the worker that also serves, timed and weighed.
 
-Alternating spreads a slow moment of the machine over all variants instead of one. The picture goes
-through the worker that also serves, from a frame in memory to its top-k.
+A picture goes from a frame in memory to its top-k, through shared memory and the worker's process,
+as it does in ``classify``.
 """
 
 import logging
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgescale.device.choose import model_for
-from edgescale.device.probe import own_rss_bytes
-from edgescale.device.profile import Measurement
-from edgescale.device.statistics import quantiles, serial_fps, share
-from edgescale.errors import EdgescaleError, EdgeTpuNotFound, EdgeTpuRuntimeMissing, RuntimeMissing
+from edgescale.device.profile import MOST_LATENCIES, Measurement
+from edgescale.device.rig import Rig, Serving, Weight
+from edgescale.device.statistics import nearest_rank, quantiles
+from edgescale.errors import (
+    EdgescaleError,
+    EdgeTpuBusy,
+    EdgeTpuNotFound,
+    EdgeTpuRuntimeMissing,
+    RuntimeMissing,
+)
 from edgescale.family.manifest import VariantRecord
 from edgescale.family.store import Family
-from edgescale.inference.worker import Worker, WorkerSettings
+from edgescale.inference.worker import WorkerSettings
 
 log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]  # (runs done, runs in all)
 
-FRAME_TEXT = "texture 640x480"
-_WORKERS_AT_ONCE = 8  # each holds an interpreter: 30 to 100 MiB
+_SHORTEST_MS = 0.001  # times are kept to a microsecond; none is zero
 # These are about the machine, not about one variant: no other variant would fare better.
-_FATAL = (RuntimeMissing, EdgeTpuRuntimeMissing, EdgeTpuNotFound)
-
-
-class Serving(Protocol):
-    """What is measured: ``inference.worker.Worker``, or a fake of it in tests."""
-
-    runtime_name: str
-    runtime_version: str
-    load_ms: float
-
-    def classify(self, frame: NDArray[np.uint8], *, bgr: bool) -> Any:
-        """Returns the inference of one picture."""
-
-    def predictions(self, inference: Any) -> Any:
-        """Returns the top-k with labels."""
-
-    def peak_rss_bytes(self) -> int:
-        """Returns the largest resident memory that the worker had."""
-
-    def close(self) -> None:
-        """Ends the worker."""
+_FATAL = (RuntimeMissing, EdgeTpuRuntimeMissing, EdgeTpuNotFound, EdgeTpuBusy)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured: ``runs`` per variant in ``rounds`` blocks, after a warm-up."""
+    """How much is measured of each variant.
+
+    Attributes:
+        runs: pictures one after another, in ``rounds`` blocks.
+        rounds: blocks that alternate between the variants.
+        warmup_runs: pictures after the first that do not count.
+        pipelined_runs: pictures with two in flight.
+    """
 
     runs: int = 200
     rounds: int = 10
     warmup_runs: int = 10
-
-
-def open_worker(family: Family, variant: VariantRecord, settings: WorkerSettings) -> Serving:
-    """Starts the worker process of one variant."""
-    return Worker(family, variant, settings=settings)
-
-
-@dataclass(frozen=True)
-class Rig:
-    """What the measurement stands on, exchanged in tests."""
-
-    open_worker: Callable[[Family, VariantRecord, WorkerSettings], Serving] = open_worker
-    clock: Callable[[], float] = time.perf_counter
-    rss_bytes: Callable[[], int] = own_rss_bytes
+    pipelined_runs: int = 50
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a bench run gave; the runtime is the workers' own word."""
+    """What a bench run gave; the runtime is the workers' own word.
+
+    The clock of the cores is read while they work: before the first block and after the last.
+    """
 
     runtime: str
     runtime_version: str
     variants: tuple[Measurement, ...]
+    cpu_mhz_before: float | None = None
+    cpu_mhz_after: float | None = None
 
 
-class _Bench:
-    """One variant on the bench: an error ends its measurement and nobody else's."""
+class Bench:
+    """One variant on the bench: an error ends its measurement and nobody else's.
 
-    def __init__(self, variant: VariantRecord, rig: Rig) -> None:
+    Attributes:
+        variant: what is measured.
+        worker: the process that runs it, between ``start`` and ``close``.
+        problem: why it cannot be measured, once that is known.
+        runtime: name and version, by the worker's word; None before ``start``.
+        expected_ms: median of the warm-up, to tell how long the rest will take.
+        latencies_ms: of all blocks so far, in the order measured.
+    """
+
+    def __init__(
+        self, family: Family, variant: VariantRecord, settings: WorkerSettings, rig: Rig
+    ) -> None:
         self.variant = variant
-        self.rig = rig
-        self.model_sha256 = variant.model.sha256
         self.worker: Serving | None = None
         self.problem: EdgescaleError | None = None
         self.runtime: tuple[str, str] | None = None
-        self.figures: dict[str, Any] = {}
+        self.expected_ms = 0.0
         self.latencies_ms: list[float] = []
-        self.invokes_ms: list[float] = []
+        self._family, self._settings, self._rig = family, settings, rig
+        self._model_sha256 = variant.model.sha256
+        self._figures: dict[str, Any] = {}
+        self._invokes_ms: list[float] = []
+        self._intervals, self._intervals_s = 0, 0.0  # between results, two pictures in flight
+        self._weight = Weight(0, 0)
 
-    def start(self, family: Family, settings: WorkerSettings) -> None:
+    def start(self) -> None:
         """Starts the worker."""
         with self._noting():
-            self.model_sha256 = model_for(self.variant, settings.device).sha256
-            self.worker = self.rig.open_worker(family, self.variant, settings)
-            self.runtime = (self.worker.runtime_name, self.worker.runtime_version)
+            self._model_sha256 = model_for(self.variant, self._settings.device).sha256
+            worker = self._rig.open_worker(self._family, self.variant, self._settings)
+            self.worker = worker
+            self.runtime = (worker.runtime_name, worker.runtime_version)
+            self._figures["load_ms"] = worker.load_ms
 
     def warm_up(self, frame: NDArray[np.uint8], runs: int) -> None:
         """Times the first inference apart, then runs some that do not count."""
-        if self.worker is None:
-            return
-        with self._noting():
-            first_ms, _ = self._timed(self.worker, frame)
-            for _ in range(runs):
-                self._timed(self.worker, frame)
-            self.figures.update(first_inference_ms=first_ms, warmup_runs=runs)
+        with self._noting() as worker:
+            if worker is None:
+                return
+            first_ms, _ = self._timed(worker, frame)
+            warm_ms = [self._timed(worker, frame)[0] for _ in range(runs)]
+            self.expected_ms = nearest_rank(warm_ms or [first_ms], 0.5)
+            self._figures.update(first_inference_ms=first_ms, warmup_runs=runs)
 
-    def block(self, frame: NDArray[np.uint8], runs: int) -> None:
-        """Measures some runs."""
-        if self.worker is None:
-            return
-        with self._noting():
+    def block(self, frame: NDArray[np.uint8], runs: int, *, uncounted: int = 0) -> Sequence[float]:
+        """Measures some runs and returns their latencies in ms; fewer where the worker failed.
+
+        Args:
+            frame: the picture.
+            runs: how many count.
+            uncounted: runs before them that do not, where other workers had the core before.
+        """
+        before = len(self.latencies_ms)
+        with self._noting() as worker:
+            if worker is None:
+                return ()
+            for _ in range(uncounted):
+                self._timed(worker, frame)
             for _ in range(runs):
-                latency_ms, invoke_ms = self._timed(self.worker, frame)
+                latency_ms, invoke_ms = self._timed(worker, frame)
                 self.latencies_ms.append(latency_ms)
-                self.invokes_ms.append(invoke_ms)
+                self._invokes_ms.append(invoke_ms)
+        return self.latencies_ms[before:]
 
-    def weigh(self) -> None:
-        """Notes load time and memory."""
-        if self.worker is None:
-            return
-        with self._noting():
-            self.figures.update(
-                load_ms=self.worker.load_ms,
-                worker_peak_rss_bytes=self.worker.peak_rss_bytes(),
-                main_rss_bytes=self.rig.rss_bytes(),
-            )
+    def throughput(self, frame: NDArray[np.uint8], runs: int) -> None:
+        """Measures the rate of at least two runs with two pictures in flight."""
+        with self._noting() as worker:
+            if worker is None or runs < 2:
+                return
+            worker.submit(frame, bgr=True)
+            stamps = []
+            for left in reversed(range(runs)):
+                if left:
+                    worker.submit(frame, bgr=True)
+                worker.predictions(worker.result())
+                stamps.append(self._rig.clock())
+            self._intervals += len(stamps) - 1
+            self._intervals_s += stamps[-1] - stamps[0]
+
+    def weigh(self, more: Weight | None = None) -> Weight:
+        """Notes and returns the memory of worker and main process; zero without a worker.
+
+        Args:
+            more: what they would weigh more if no other worker shared their libraries.
+        """
+        more = more or Weight(0, 0)
+        weight = Weight(0, 0)
+        with self._noting() as worker:
+            if worker is not None:
+                weight = Weight(worker.pss_bytes(), self._rig.own_pss_bytes())
+                self._weight = Weight(
+                    max(self._weight.worker_bytes, weight.worker_bytes + more.worker_bytes),
+                    max(self._weight.main_bytes, weight.main_bytes + more.main_bytes),
+                )
+                self._figures["worker_peak_rss_bytes"] = worker.peak_rss_bytes()
+        return weight
 
     def close(self) -> None:
         """Ends the worker, if it still runs."""
@@ -149,103 +180,39 @@ class _Bench:
             problem = self.problem
             return Measurement(
                 self.variant.name,
-                self.model_sha256,
+                self._model_sha256,
                 error=str(problem),
                 error_kind=type(problem).__name__,
             )
+        fps = self._intervals / self._intervals_s if self._intervals_s > 0 else None
         return Measurement(
             variant=self.variant.name,
-            model_sha256=self.model_sha256,
+            model_sha256=self._model_sha256,
             error=None,
-            n=len(self.latencies_ms),
-            latency_ms=quantiles(self.latencies_ms),
-            invoke_ms=quantiles(self.invokes_ms),
-            fps=serial_fps(self.latencies_ms),
-            **self.figures,
+            latencies_ms=tuple(self.latencies_ms[-MOST_LATENCIES:]),
+            invoke_ms=quantiles(self._invokes_ms) if self._invokes_ms else None,
+            pipelined_fps=fps,
+            worker_pss_bytes=self._weight.worker_bytes,
+            main_pss_bytes=self._weight.main_bytes,
+            **self._figures,
         )
 
     def _timed(self, worker: Serving, frame: NDArray[np.uint8]) -> tuple[float, float]:
-        start_s = self.rig.clock()
-        inference = worker.classify(frame, bgr=True)
+        start_s = self._rig.clock()
+        worker.submit(frame, bgr=True)
+        inference = worker.result()
         worker.predictions(inference)
-        return (self.rig.clock() - start_s) * 1000, float(inference.invoke_ms)
+        latency_ms = (self._rig.clock() - start_s) * 1000
+        return max(_SHORTEST_MS, round(latency_ms, 3)), float(inference.invoke_ms)
 
     @contextmanager
-    def _noting(self) -> Iterator[None]:
+    def _noting(self) -> Iterator[Serving | None]:
+        """Gives the worker, if there is one, and keeps what goes wrong with it."""
         try:
-            yield
+            yield self.worker
         except _FATAL:
             raise
         except EdgescaleError as problem:
             log.warning("%s: could not be measured: %s", self.variant.name, problem)
             self.problem = problem
             self.close()
-
-
-def measure(
-    family: Family,
-    variants: Sequence[VariantRecord],
-    *,
-    settings: WorkerSettings,
-    plan: Plan,
-    rig: Rig,
-    progress: Progress | None = None,
-) -> Measured:
-    """Measures the variants; one that fails is recorded with its error and the rest goes on.
-
-    Raises:
-        EdgescaleError: the machine lacks the runtime or the device, or no variant at all could be
-            measured (then the first one's error).
-    """
-    benches = [_Bench(variant, rig) for variant in variants]
-    steps = len(benches) * plan.runs
-    done = 0
-    for group in groups(benches, settings.device):
-        for finished in _measured_group(group, family, settings, plan):
-            done += finished
-            if progress is not None:
-                progress(done, steps)
-    runtimes = [bench.runtime for bench in benches if bench.problem is None and bench.runtime]
-    if not runtimes:
-        raise next(bench.problem for bench in benches if bench.problem is not None)
-    return Measured(*runtimes[0], tuple(bench.measurement() for bench in benches))
-
-
-def groups(benches: Sequence[_Bench], device: str) -> list[Sequence[_Bench]]:
-    """Splits the variants into those whose workers live at the same time.
-
-    A second process on an Edge TPU kills the first one's work, so there it is one at a time.
-    """
-    size = _WORKERS_AT_ONCE if device == "cpu" else 1
-    return [benches[start : start + size] for start in range(0, len(benches), size)]
-
-
-def texture() -> NDArray[np.uint8]:
-    """Returns the picture that is measured with: uint8 (480, 640, 3), the same every time.
-
-    The time of an int8 network does not depend on what it sees; the size of the frame counts.
-    """
-    rows, columns = np.mgrid[0:480, 0:640]
-    planes = [(rows * 3 + columns * 5) % 256, (rows ^ columns) % 256, (rows * columns // 64) % 256]
-    return np.ascontiguousarray(np.stack(planes, axis=-1).astype(np.uint8))
-
-
-def _measured_group(
-    group: Sequence[_Bench], family: Family, settings: WorkerSettings, plan: Plan
-) -> Iterator[int]:
-    """Measures one group, giving the number of runs after each block; ends all its workers."""
-    frame = texture()
-    try:
-        for bench in group:
-            bench.start(family, settings)
-        for bench in group:
-            bench.warm_up(frame, plan.warmup_runs)
-        for runs in share(plan.runs, plan.rounds):
-            for bench in group:
-                bench.block(frame, runs)
-                yield runs
-        for bench in group:
-            bench.weigh()
-    finally:
-        for bench in group:
-            bench.close()

@@ -5,22 +5,69 @@ it takes seconds in which no frame is classified.
 """
 
 import logging
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 from edgescale.device.bench import Progress
-from edgescale.device.choose import model_for
-from edgescale.device.measure import profile_with, resolve
+from edgescale.device.choose import models_on, resolve
+from edgescale.device.delegate_file import library_sha256
+from edgescale.device.measure import profile_with
 from edgescale.device.probe import probe
 from edgescale.device.profile import DeviceProfile
 from edgescale.device.runtimes import runtime_here
 from edgescale.device.store import Conditions, find_fresh, profiles_folder, save_profile
-from edgescale.errors import ArtifactError, NotForThisDevice
-from edgescale.family.manifest import VariantRecord
+from edgescale.errors import ArtifactError, WorkerDied
 from edgescale.family.store import Family
 from edgescale.inference.worker import WorkerSettings
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is stored of a family on this machine.
+
+    Attributes:
+        folder: where profiles lie.
+        device: what the device asked for came to.
+        profile: the stored one, where it may be believed.
+        reason: why there is none; empty where there is one.
+    """
+
+    folder: Path
+    device: str
+    profile: DeviceProfile | None
+    reason: str
+
+
+def known_here(family: Family, settings: WorkerSettings, folder: Path | str | None) -> Known:
+    """Looks up the stored profile for these settings on this machine.
+
+    Args:
+        family: the family.
+        settings: device (``auto`` is resolved), runtime, threads, library.
+        folder: where profiles lie; None is ``EDGESCALE_DEVICES`` or the user's state folder.
+
+    Raises:
+        EdgescaleError: no runtime, no such device, or the folder is inside the family.
+    """
+    place = profiles_folder(folder, family)
+    wanted = conditions_here(family, settings)
+    found = find_fresh(place, family.manifest.name, wanted, now=datetime.now(timezone.utc))
+    if isinstance(found, str):
+        return Known(place, wanted.device, None, found)
+    # A worker dies of a full memory or a pulled stick as well as of its model: ask it again.
+    alive = tuple(one for one in found.variants if one.error_kind != WorkerDied.__name__)
+    if not alive:
+        return Known(place, wanted.device, None, "the stored one holds no figures")
+    runs = [one.n or 0 for one in alive]
+    doubts = f"; doubtful: {'; '.join(found.noise.flags)}" if found.noise.noisy else ""
+    log.info(
+        "using the profile of %s in %s (%d of %d variants, n = %d to %d%s)",
+        *(found.time, place, len(runs), len(found.models), min(runs), max(runs), doubts),
+    )
+    return Known(place, wanted.device, replace(found, variants=alive), "")
 
 
 def fresh_profile(
@@ -30,7 +77,7 @@ def fresh_profile(
     folder: Path | str | None = None,
     progress: Progress | None = None,
 ) -> DeviceProfile:
-    """Returns the stored profile of this family on this machine, or measures it now.
+    """Returns the stored profile of every variant on this machine, or measures all of them now.
 
     Args:
         family: the family.
@@ -41,27 +88,24 @@ def fresh_profile(
     Raises:
         EdgescaleError: nothing stored is fresh, and nothing can be measured.
     """
-    folder = profiles_folder(folder, family)
-    found = find_fresh(
-        folder,
-        family.manifest.name,
-        conditions_here(family, settings),
-        now=datetime.now(timezone.utc),
-    )
-    if isinstance(found, DeviceProfile):
-        runs = max(one.n or 0 for one in found.variants)
-        noise = ", measured while the machine was busy" if found.noise.noisy else ""
-        log.info("using the profile of %s in %s (n = %d%s)", found.time, folder, runs, noise)
-        return found
-    log.warning("measuring '%s' on this machine first: %s", family.manifest.name, found)
+    known = known_here(family, settings, folder)
+    if known.profile is not None and len(known.profile.variants) == len(known.profile.models):
+        return known.profile
+    reason = known.reason or "the stored profile is of some variants only"
+    log.warning("measuring '%s' on this machine first: %s", family.manifest.name, reason)
     measured = profile_with(family, settings, progress=progress)
+    keep(known.folder, measured)
+    return measured
+
+
+def keep(folder: Path, profile: DeviceProfile) -> None:
+    """Stores a profile; where that is not possible it is said, and the run goes on."""
     try:
-        path = save_profile(folder, measured)
+        path = save_profile(folder, profile)
     except ArtifactError as problem:
         log.warning("the profile is not kept, so the next run measures again: %s", problem)
     else:
         log.info("profile written to %s", path)
-    return measured
 
 
 def conditions_here(family: Family, settings: WorkerSettings) -> Conditions:
@@ -69,19 +113,13 @@ def conditions_here(family: Family, settings: WorkerSettings) -> Conditions:
     machine = probe()
     choice, resolved = resolve(family.manifest.variants, settings, machine)
     runtime, version = runtime_here(resolved)
-    models = ((one.name, _sha256(one, choice.device)) for one in family.manifest.variants)
     return Conditions(
         machine=machine.fingerprint(),
         device=choice.device,
         runtime=runtime,
         runtime_version=version,
-        threads=settings.threads or 1,
-        models=tuple(sorted(models)),
+        threads_asked=settings.threads,
+        models=models_on(family, choice.device),
+        edgetpu_library_sha256=library_sha256(resolved),
+        edgetpu_performance=settings.edgetpu_performance,
     )
-
-
-def _sha256(variant: VariantRecord, device: str) -> str:
-    try:
-        return model_for(variant, device).sha256
-    except NotForThisDevice:
-        return variant.model.sha256

@@ -1,87 +1,205 @@
 """The device profile: what was measured of one family on one machine, and under which conditions.
 
-A figure without its machine, runtime and noise is worthless, so they are one record. A profile is
-read as strictly as a manifest: it may come from another machine or another version.
+A figure without its machine, runtime and noise is worthless, so they are one record. The latencies
+themselves are kept, not only their quantiles: a later budget asks how many of them exceed it.
 """
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
-from edgescale.device.machine_record import machine_from
 from edgescale.device.probe import Machine
-from edgescale.device.statistics import Quantiles
-from edgescale.errors import ProfileError
-from edgescale.family.fields import Fields
-from edgescale.family.store import read_json
+from edgescale.device.statistics import (
+    Quantiles,
+    autocorrelation,
+    quantile_interval,
+    quantiles,
+    serial_fps,
+)
 
-SCHEMA_VERSION = 1
-_LONGEST_MS = 1e7
-_MOST_VARIANTS = 256
+SCHEMA_VERSION = 2
+MOST_LATENCIES = 20_000
 
 
 @dataclass(frozen=True)
 class Noise:
-    """How busy the machine was: PSI ``some`` for the CPU in per cent, load average, a verdict."""
+    """How busy and how hot the machine was while it was measured; None is "it does not say".
 
-    psi_before_percent: float | None
-    psi_during_percent: float | None
-    load_before: float | None
-    load_after: float | None
-    noisy: bool
+    Attributes:
+        psi_before_percent: PSI ``some`` of the CPU in the ten seconds before.
+        psi_during_percent: the same over the whole measurement.
+        load_before: load average of a minute, before.
+        load_after: the same afterwards.
+        governor: of the first core's frequency.
+        temperature_before_c: of the hottest sensor, before.
+        temperature_after_c: the same afterwards.
+        cpu_mhz_before: mean clock of the usable cores, busy, before the first block.
+        cpu_mhz_after: the same after the last block.
+        autocorrelation_max: the largest lag-1 autocorrelation of a variant's latencies.
+        flags: what makes the figures doubtful, a sentence each.
+    """
+
+    psi_before_percent: float | None = None
+    psi_during_percent: float | None = None
+    load_before: float | None = None
+    load_after: float | None = None
+    governor: str | None = None
+    temperature_before_c: float | None = None
+    temperature_after_c: float | None = None
+    cpu_mhz_before: float | None = None
+    cpu_mhz_after: float | None = None
+    autocorrelation_max: float | None = None
+    flags: tuple[str, ...] = ()
+
+    @property
+    def noisy(self) -> bool:
+        """Says whether anything makes the figures doubtful."""
+        return bool(self.flags)
+
+
+@dataclass(frozen=True)
+class ThreadTrial:
+    """One thread count that was tried, and the median latency of a middle variant with it."""
+
+    threads: int
+    median_ms: float
 
 
 @dataclass(frozen=True)
 class Measurement:
     """One variant's figures; all of them None where ``error`` says why there are none.
 
-    ``latency_ms`` runs from a decoded frame in memory to its top-k result, one frame in flight,
-    through the process that also serves; ``invoke_ms`` is the interpreter alone. ``fps`` is n over
-    the sum of those latencies.
+    Attributes:
+        variant: its name.
+        model_sha256: of the file that ran.
+        error: why there are no figures; None where there are.
+        error_kind: the class of the error.
+        load_ms: from opening the model to a ready interpreter.
+        first_inference_ms: of the first picture.
+        warmup_runs: pictures after it that do not count.
+        latencies_ms: from a decoded frame in memory to its top-k, one frame in flight, through the
+            process that also serves; in the order measured, to a microsecond.
+        invoke_ms: the interpreter alone.
+        pipelined_fps: pictures per second with two in flight.
+        worker_pss_bytes: largest proportional set size seen of the worker.
+        worker_peak_rss_bytes: largest resident memory that the worker ever had.
+        main_pss_bytes: proportional set size of the main process while it measured.
+        predicted_worker_peak_bytes: what the model's file made expect of the peak.
     """
 
     variant: str
     model_sha256: str
     error: str | None
-    error_kind: str | None = None  # the class of the error
+    error_kind: str | None = None
     load_ms: float | None = None
     first_inference_ms: float | None = None
     warmup_runs: int | None = None
-    n: int | None = None
-    latency_ms: Quantiles | None = None
+    latencies_ms: tuple[float, ...] = ()
     invoke_ms: Quantiles | None = None
-    fps: float | None = None
+    pipelined_fps: float | None = None
+    worker_pss_bytes: int | None = None
     worker_peak_rss_bytes: int | None = None
-    main_rss_bytes: int | None = None
+    main_pss_bytes: int | None = None
+    predicted_worker_peak_bytes: int | None = None
+
+    @property
+    def n(self) -> int | None:
+        """Number of latencies; None without any."""
+        return len(self.latencies_ms) or None
+
+    @cached_property
+    def latency_ms(self) -> Quantiles | None:
+        """Quantiles of the latencies; None without any."""
+        return quantiles(self.latencies_ms) if self.latencies_ms else None
+
+    @property
+    def fps(self) -> float | None:
+        """Pictures per second of one after another; None without latencies."""
+        return serial_fps(self.latencies_ms) if self.latencies_ms else None
 
     @property
     def memory_bytes(self) -> int:
-        """The worker's peak and what the main process held while it measured, together.
+        """Memory of worker and main process together, pages that they share counted once.
 
         To serve a stream takes more: a video decoder and its frames come on top.
         """
-        return (self.worker_peak_rss_bytes or 0) + (self.main_rss_bytes or 0)
+        return (self.worker_pss_bytes or 0) + (self.main_pss_bytes or 0)
+
+    @cached_property
+    def autocorrelation(self) -> float | None:
+        """Lag-1 autocorrelation of the latencies; None below 20 of them."""
+        return autocorrelation(self.latencies_ms)
+
+    def summary(self) -> dict[str, Any]:
+        """Returns the figures for readers, without the single latencies; ready for JSON."""
+        record = asdict(self)
+        del record["latencies_ms"]
+        latency = None
+        if self.latency_ms is not None:
+            latency = asdict(self.latency_ms)
+            for name, fraction in (("p95", 0.95), ("p99", 0.99)):
+                low, high = quantile_interval(self.latencies_ms, fraction)
+                latency |= {f"{name}_low": low, f"{name}_high": high}
+        return record | {
+            "n": self.n,
+            "latency_ms": latency,
+            "fps": self.fps,
+            "memory_bytes": self.memory_bytes or None,
+            "autocorrelation": self.autocorrelation,
+        }
 
 
 @dataclass(frozen=True)
 class DeviceProfile:
-    """A family measured on a machine."""
+    """A family measured on a machine.
+
+    Attributes:
+        schema_version: of the file.
+        edgescale_version: that measured.
+        time: RFC 3339, UTC.
+        family: its name.
+        models: every variant of the family with the sha256 of the file it would run; ``variants``
+            may hold only some of them.
+        machine: where it was measured.
+        device_asked: the device string asked for.
+        device: the one it came to.
+        runtime: the workers' own word.
+        runtime_version: likewise.
+        threads: of the interpreter.
+        threads_asked: None where the count was searched.
+        threads_tried: the search, if there was one.
+        edgetpu_library: the library asked for; None is the system's, or none on the CPU.
+        edgetpu_library_sha256: of that file, where it could be read.
+        edgetpu_performance: the clock asked for.
+        frame: the picture that was measured with.
+        rounds: blocks that alternate between the variants; 1 is one variant after the other.
+        noise: how disturbed the measurement was.
+        variants: the figures.
+        stale: why a live run found them no longer true; None while they are believed.
+    """
 
     schema_version: int
     edgescale_version: str
-    time: str  # RFC 3339, UTC
+    time: str
     family: str
+    models: tuple[tuple[str, str], ...]
     machine: Machine
     device_asked: str
     device: str
     runtime: str
     runtime_version: str
     threads: int
-    frame: str  # the picture that was measured with
-    rounds: int  # blocks that alternate between the variants; 1 is one variant after the other
+    threads_asked: int | None
+    threads_tried: tuple[ThreadTrial, ...]
+    edgetpu_library: str | None
+    edgetpu_library_sha256: str | None
+    edgetpu_performance: str | None
+    frame: str
+    rounds: int
     noise: Noise
     variants: tuple[Measurement, ...]
+    stale: str | None = None
 
     def measurement(self, variant: str) -> Measurement | None:
         """Returns the figures of one variant, None where it was not measured."""
@@ -92,58 +210,6 @@ class DeviceProfile:
         return asdict(self)
 
 
-def read_profile(path: Path) -> DeviceProfile:
-    """Reads a profile file.
-
-    Raises:
-        ProfileError: unreadable, or not a profile that this version understands.
-    """
-    return profile_from_dict(read_json(path, ProfileError), str(path))
-
-
-def profile_from_dict(record: object, where: str = "profile") -> DeviceProfile:
-    """Reads a profile from parsed JSON.
-
-    Raises:
-        ProfileError: wrong schema version, unknown or missing key, wrong type, out of bounds.
-    """
-    fields = Fields(record, where, ProfileError)
-    version = fields.integer("schema_version", low=1)
-    if version > SCHEMA_VERSION:
-        made_by = fields.text("edgescale_version", "a newer version", longest=100)
-        raise ProfileError(
-            f"{where}: schema version {version} is newer than this edgescale reads"
-            f" ({SCHEMA_VERSION}); install edgescale {made_by} or newer, or profile again"
-        )
-    profile = DeviceProfile(
-        schema_version=version,
-        edgescale_version=fields.text("edgescale_version", longest=100),
-        time=_time(fields),
-        family=fields.text("family", longest=100),
-        machine=machine_from(fields.table("machine")),
-        device_asked=fields.text("device_asked", longest=100),
-        device=fields.text("device", longest=100),
-        runtime=fields.text("runtime", longest=100),
-        runtime_version=fields.text("runtime_version", longest=100),
-        threads=fields.integer("threads", low=1, high=10_000),
-        frame=fields.text("frame", longest=200),
-        rounds=fields.integer("rounds", low=1, high=10_000),
-        noise=_noise(fields.table("noise")),
-        variants=tuple(
-            _measurement(item) for item in fields.tables("variants", most=_MOST_VARIANTS)
-        ),
-    )
-    fields.close()
-    return profile
-
-
-def _time(fields: Fields) -> str:
-    text: str = fields.text("time", longest=100)
-    if parse_time(text) is None:
-        raise fields.refuse("time", "an RFC 3339 time in UTC, e.g. 2026-01-31T12:00:00Z")
-    return text
-
-
 def parse_time(text: str) -> datetime | None:
     """Parses an RFC 3339 time in UTC; None where it is none."""
     # Python 3.10's fromisoformat does not know the "Z".
@@ -152,70 +218,3 @@ def parse_time(text: str) -> datetime | None:
     except ValueError:
         return None
     return time if text.endswith("Z") else None
-
-
-def _measurement(fields: Fields) -> Measurement:
-    error = _text(fields, "error", 10_000)
-    wanted = error is None
-    record = Measurement(
-        variant=fields.text("variant", longest=100),
-        model_sha256=fields.text("model_sha256", longest=64),
-        error=error,
-        error_kind=_text(fields, "error_kind"),
-        load_ms=_number(fields, "load_ms", wanted),
-        first_inference_ms=_number(fields, "first_inference_ms", wanted),
-        warmup_runs=_integer(fields, "warmup_runs", wanted),
-        n=_integer(fields, "n", wanted, low=1),
-        latency_ms=_quantiles(fields, "latency_ms", wanted),
-        invoke_ms=_quantiles(fields, "invoke_ms", wanted),
-        fps=_number(fields, "fps", wanted),
-        worker_peak_rss_bytes=_integer(fields, "worker_peak_rss_bytes", wanted),
-        main_rss_bytes=_integer(fields, "main_rss_bytes", wanted),
-    )
-    fields.close()
-    return record
-
-
-def _quantiles(fields: Fields, key: str, wanted: bool) -> Quantiles | None:
-    table = fields.table(key) if wanted else fields.optional_table(key)
-    if table is None:
-        return None
-    names = ("min", "median", "p95", "p99")
-    values = [table.number(name, low=0, high=_LONGEST_MS) for name in names]
-    table.close()
-    if values != sorted(values):
-        raise fields.refuse(key, "min <= median <= p95 <= p99")
-    return Quantiles(*values)
-
-
-def _noise(fields: Fields) -> Noise:
-    record = Noise(
-        psi_before_percent=_number(fields, "psi_before_percent"),
-        psi_during_percent=_number(fields, "psi_during_percent"),
-        load_before=_number(fields, "load_before"),
-        load_after=_number(fields, "load_after"),
-        noisy=fields.boolean("noisy"),
-    )
-    fields.close()
-    return record
-
-
-def _number(fields: Fields, key: str, wanted: bool = False) -> float | None:
-    if not wanted and not fields.has(key):
-        fields.take(key)
-        return None
-    value: float = fields.number(key, low=0)
-    return value
-
-
-def _integer(fields: Fields, key: str, wanted: bool = False, *, low: int = 0) -> int | None:
-    if not wanted and not fields.has(key):
-        fields.take(key)
-        return None
-    value: int = fields.integer(key, low=low)
-    return value
-
-
-def _text(fields: Fields, key: str, longest: int = 300) -> str | None:
-    value: str | None = fields.text(key, longest=longest) if fields.has(key) else fields.take(key)
-    return value

@@ -7,6 +7,10 @@ exceed. It is always a value that was measured, never one between two.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+_FEWEST_FOR_AUTOCORRELATION = 20  # below, the standard error of 1 / sqrt(n) says nothing
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,65 @@ def quantiles(samples: Sequence[float]) -> Quantiles:
         p95=nearest_rank(samples, 0.95),
         p99=nearest_rank(samples, 0.99),
     )
+
+
+def quantile_interval(
+    samples: Sequence[float], fraction: float, confidence: float = 0.95
+) -> tuple[float, float | None]:
+    """Returns an interval that holds the true quantile with this confidence, whatever the law.
+
+    The ends are order statistics: of n independent samples the number below the true quantile is
+    binomial (n, fraction), and each end may miss with half of what confidence leaves (David and
+    Nagaraja 2003, Order Statistics, 7.1).
+
+    Args:
+        samples: at least one time, none of them negative.
+        fraction: of the quantile, above 0 and below 1.
+        confidence: of the interval, above 0 and below 1.
+
+    Returns:
+        The lower end (0 where there are too few samples to give one) and the upper end (None where
+        there are too few: 95 % confidence takes 72 samples for a p95 and 368 for a p99).
+    """
+    ordered = sorted(samples)
+    low, high = _interval_ranks(len(ordered), fraction, confidence)
+    return ordered[low - 1] if low else 0.0, None if high is None else ordered[high - 1]
+
+
+@lru_cache(maxsize=256)
+def _interval_ranks(n: int, fraction: float, confidence: float) -> tuple[int, int | None]:
+    """Returns the ranks (1 is the smallest) of both ends; 0 and None are "no such sample"."""
+    miss = (1 - confidence) / 2
+    log_yes, log_no = math.log(fraction), math.log1p(-fraction)
+    below, low = 0.0, 0
+    for count in range(n):
+        ways = math.lgamma(n + 1) - math.lgamma(count + 1) - math.lgamma(n - count + 1)
+        below += math.exp(ways + count * log_yes + (n - count) * log_no)
+        if below <= miss:
+            low = count + 1
+        if below >= 1 - miss:
+            return low, count + 1
+    return low, None
+
+
+def autocorrelation(samples: Sequence[float]) -> float | None:
+    """Returns the lag-1 autocorrelation of samples in the order taken, None below 20 of them.
+
+    Constant samples have none: 0.
+    """
+    if len(samples) < _FEWEST_FOR_AUTOCORRELATION:
+        return None
+    mean = math.fsum(samples) / len(samples)
+    errors = [sample - mean for sample in samples]
+    square = math.fsum(error * error for error in errors)
+    if square == 0:
+        return 0.0
+    return math.fsum(one * two for one, two in pairwise(errors)) / square
+
+
+def exceedances(samples: Sequence[float], limit: float) -> int:
+    """Returns how many samples lie above a limit."""
+    return sum(sample > limit for sample in samples)
 
 
 def serial_fps(latencies_ms: Sequence[float]) -> float:

@@ -7,12 +7,14 @@ carries a hash of all that makes it valid, so that profiles of other runtimes st
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import edgescale
-from edgescale.device.profile import DeviceProfile, parse_time, read_profile
+from edgescale.device.profile import DeviceProfile, parse_time
+from edgescale.device.profile_record import read_profile
 from edgescale.errors import ProfileError, WorkerDied
 from edgescale.family.store import Family, replacing, write_json
 
@@ -22,14 +24,28 @@ FRESH_FOR = timedelta(days=30)
 
 @dataclass(frozen=True)
 class Conditions:
-    """All that makes a profile valid: what would be measured now, and where."""
+    """All that makes a profile valid: what would be measured now, and where.
+
+    Attributes:
+        machine: its fingerprint.
+        device: ``auto`` resolved.
+        runtime: its name.
+        runtime_version: its version.
+        threads_asked: None where the count is searched.
+        models: sorted (variant, sha256 of the file it would run).
+        edgetpu_library_sha256: of the library; None on the CPU.
+        edgetpu_performance: the clock asked for.
+        edgescale_version: that measures.
+    """
 
     machine: tuple[str, ...]
     device: str
     runtime: str
     runtime_version: str
-    threads: int
-    models: tuple[tuple[str, str], ...]  # sorted (variant, sha256 of the file it would run)
+    threads_asked: int | None
+    models: tuple[tuple[str, str], ...]
+    edgetpu_library_sha256: str | None = None
+    edgetpu_performance: str | None = None
     edgescale_version: str = edgescale.__version__
 
 
@@ -67,8 +83,10 @@ def profile_path(folder: Path, family: str, conditions: Conditions) -> Path:
         conditions.device,
         conditions.runtime,
         conditions.runtime_version,
-        conditions.threads,
+        conditions.threads_asked,
         [list(model) for model in conditions.models],
+        conditions.edgetpu_library_sha256,
+        conditions.edgetpu_performance,
         conditions.edgescale_version,
     ]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
@@ -82,8 +100,10 @@ def conditions_of(profile: DeviceProfile) -> Conditions:
         device=profile.device,
         runtime=profile.runtime,
         runtime_version=profile.runtime_version,
-        threads=profile.threads,
-        models=tuple(sorted((entry.variant, entry.model_sha256) for entry in profile.variants)),
+        threads_asked=profile.threads_asked,
+        models=tuple(sorted(profile.models)),
+        edgetpu_library_sha256=profile.edgetpu_library_sha256,
+        edgetpu_performance=profile.edgetpu_performance,
         edgescale_version=profile.edgescale_version,
     )
 
@@ -97,6 +117,27 @@ def save_profile(folder: Path, profile: DeviceProfile) -> Path:
     path = profile_path(folder, profile.family, conditions_of(profile))
     write_json(path, profile.to_dict())
     return path
+
+
+def mark_stale(folder: Path, profile: DeviceProfile, why: str) -> None:
+    """Notes in the stored profile that a live run found it no longer true, so nobody uses it.
+
+    A profile that another process has measured since is left as it is.
+
+    Args:
+        folder: where it lies.
+        profile: the one that was used.
+        why: what the run saw, in a few words.
+
+    Raises:
+        ArtifactError: the folder cannot be written.
+    """
+    try:
+        stored = read_profile(profile_path(folder, profile.family, conditions_of(profile)))
+    except ProfileError:
+        return
+    if stored.time == profile.time:
+        save_profile(folder, replace(stored, stale=why))
 
 
 def check_writable(folder: Path) -> None:
@@ -125,6 +166,8 @@ def find_fresh(
     measured = parse_time(profile.time)
     if conditions_of(profile) != conditions or measured is None:
         return f"the stored one ({path}) was measured under other conditions"
+    if profile.stale is not None:
+        return f"the stored one of {profile.time} is no longer true: {profile.stale}"
     if not timedelta(0) <= now - measured <= FRESH_FOR:
         return f"the stored one is of {profile.time}, not of the last {FRESH_FOR.days} days"
     # A worker dies of a full memory or a pulled stick as well as of its model: ask it again.
@@ -136,16 +179,20 @@ def find_fresh(
 
 def _why_none(folder: Path, family: str, conditions: Conditions) -> str:
     """Says what differs from the profile of this family that is nearest to the conditions."""
-    reasons = []
-    for path in sorted(folder.glob(f"{family}-*.json")) if os.path.isdir(folder) else []:  # noqa: PTH112 - never raises
+    reasons, unreadable = [], ""
+    own_name = re.compile(rf"{re.escape(family)}-[0-9a-f]{{12}}\.json")
+    for path in sorted(folder.glob("*.json")) if os.path.isdir(folder) else []:  # noqa: PTH112 - never raises
+        if not own_name.fullmatch(path.name):
+            continue
         try:
             profile = read_profile(path)
-        except ProfileError:
+        except ProfileError as problem:
+            unreadable = f"the stored one cannot be used ({problem})"
             continue
         if profile.family == family:
             reasons.append(_differences(conditions_of(profile), conditions))
     if not reasons:
-        return f"no profile of '{family}' in {folder}"
+        return unreadable or f"no profile of '{family}' in {folder}"
     return f"the stored ones are for {min(reasons, key=len)}"
 
 
@@ -157,14 +204,28 @@ def _differences(stored: Conditions, wanted: Conditions) -> str:
             f"runtime {stored.runtime} {stored.runtime_version}",
             (stored.runtime, stored.runtime_version) != (wanted.runtime, wanted.runtime_version),
         ),
-        (f"{stored.threads} threads", stored.threads != wanted.threads),
+        (_threads_text(stored.threads_asked), stored.threads_asked != wanted.threads_asked),
         ("other models", stored.models != wanted.models),
+        (
+            "another Edge TPU library",
+            stored.edgetpu_library_sha256 != wanted.edgetpu_library_sha256,
+        ),
+        (
+            f"Edge TPU performance {stored.edgetpu_performance or 'as the library has it'}",
+            stored.edgetpu_performance != wanted.edgetpu_performance,
+        ),
         (
             f"edgescale {stored.edgescale_version}",
             stored.edgescale_version != wanted.edgescale_version,
         ),
     )
     return ", ".join(text for text, differs in checks if differs) or "the same conditions"
+
+
+def _threads_text(threads_asked: int | None) -> str:
+    return (
+        "as many threads as measure best" if threads_asked is None else f"{threads_asked} threads"
+    )
 
 
 def _state_folder() -> Path:

@@ -1,18 +1,20 @@
 """``auto`` with an Edge TPU in sight: used when it works, said when it does not."""
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from edgescale.device.choose import resolve
 from edgescale.device.edge_tpus import EdgeTpu
-from edgescale.device.measure import resolve
 from edgescale.inference.worker import WorkerSettings
+from tests.edgetpu_double import double, needs_compiler, own_locks
 from tests.fakes import machine
 from tests.tiny_models import tiny_record
 
-SOURCE = Path(__file__).parents[2] / "fake_edgetpu.c"
+__all__ = ["double", "own_locks"]
+
+pytestmark = pytest.mark.usefixtures("own_locks")
+
 WITH_USB = machine(edge_tpus=(EdgeTpu("usb", "2-1", 5000, None, None),))
 
 
@@ -31,11 +33,8 @@ def test_a_named_edge_tpu_never_falls_back(tmp_path: Path) -> None:
     assert resolved.device == "usb"
 
 
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc to compile a library")
-def test_auto_takes_an_edge_tpu_that_works(tmp_path: Path) -> None:
-    library = tmp_path / "libfake.so"
-    command = ["gcc", "-shared", "-fPIC", "-O1", "-o", str(library), str(SOURCE)]
-    subprocess.run(command, check=True, timeout=60)
-    settings = WorkerSettings(device="auto", edgetpu_library=str(library))
+@needs_compiler
+def test_auto_takes_an_edge_tpu_that_works(tmp_path: Path, double: str) -> None:
+    settings = WorkerSettings(device="auto", edgetpu_library=double)
     choice, _ = resolve([tiny_record(tmp_path, "a", twin=True)], settings, WITH_USB)
     assert choice.device == "usb"

@@ -1,12 +1,16 @@
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
 import pytest
 
-from edgescale.device.bench import Plan, Rig, measure, texture
-from edgescale.device.measure import judge_noise, profile_with
-from edgescale.device.probe import Pressure
+from edgescale.device.bench import Bench as OneVariant
+from edgescale.device.bench import Plan
+from edgescale.device.measure import profile_with
+from edgescale.device.picture import texture
+from edgescale.device.rig import Rig
+from edgescale.device.side_by_side import measure
 from edgescale.errors import EdgeTpuNotFound, ProfileError, WorkerDied
 from edgescale.family.manifest import VariantRecord
 from edgescale.family.store import Family
@@ -14,7 +18,20 @@ from edgescale.inference.worker import WorkerSettings
 from tests.fakes import Clock, FakeWorker, fake_family
 
 CPU = WorkerSettings(device="cpu")
-PLAN = Plan(runs=20, rounds=4, warmup_runs=3)
+PLAN = Plan(runs=20, rounds=4, warmup_runs=3, pipelined_runs=6)
+
+
+def rig(
+    open_worker: Callable[[Family, VariantRecord, WorkerSettings], FakeWorker], clock: Clock
+) -> Rig:
+    return Rig(
+        open_worker,
+        clock,
+        own_pss_bytes=lambda: 30 * 2**20,
+        cpu_mhz=lambda: 1500.0,
+        temperature_c=lambda: 50.0,
+        base_bytes=lambda settings: None,
+    )
 
 
 class Bench:
@@ -25,7 +42,7 @@ class Bench:
         self.order: list[str] = []
         self.workers: list[FakeWorker] = []
         self.make = make or (lambda variant, clock: FakeWorker(variant, clock=clock))
-        self.rig = Rig(self.open, self.clock, lambda: 30 * 2**20)
+        self.rig = rig(self.open, self.clock)
 
     def open(self, family: Family, variant: VariantRecord, settings: WorkerSettings) -> FakeWorker:
         worker = self.make(variant, self.clock)
@@ -47,7 +64,12 @@ def test_records_what_was_measured(tmp_path: Path) -> None:
     assert first.invoke_ms.median == 4.0
     assert first.fps == pytest.approx(200.0)
     assert first.first_inference_ms == pytest.approx(5.0)
-    assert first.memory_bytes == 80 * 2**20
+    assert first.load_ms == 7.0
+    assert first.pipelined_fps == pytest.approx(200.0)
+    assert first.memory_bytes == 70 * 2**20
+    assert first.worker_peak_rss_bytes == 50 * 2**20
+    assert (found.cpu_mhz_before, found.cpu_mhz_after) == (1500.0, 1500.0)
+    assert bench.workers[0].most_under_way == 2
     assert all(worker.closed for worker in bench.workers)
 
 
@@ -56,7 +78,7 @@ def test_blocks_alternate_between_the_variants(tmp_path: Path) -> None:
     family = fake_family(tmp_path, {"a": 1, "b": 2})
     measure(family, family.manifest.variants, settings=CPU, plan=PLAN, rig=bench.rig)
     blocks = [(name, len(list(group))) for name, group in groupby(bench.order)]
-    assert blocks == [("a", 4), ("b", 4), *[("a", 5), ("b", 5)] * 4]
+    assert blocks == [("a", 4), ("b", 4), *[("a", 7), ("b", 7)] * 4, ("a", 6), ("b", 6)]
 
 
 def test_a_variant_whose_worker_dies_is_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
@@ -99,16 +121,19 @@ def test_a_missing_device_or_ctrl_c_ends_all_at_once_and_closes_the_workers(
         worker.on_classify = stop
         return worker
 
-    rig = Rig(open_stopping, bench.clock, lambda: 0)
     with pytest.raises(type(problem)):
-        measure(family, family.manifest.variants, settings=CPU, plan=PLAN, rig=rig)
+        measure(
+            family,
+            family.manifest.variants,
+            settings=CPU,
+            plan=PLAN,
+            rig=rig(open_stopping, bench.clock),
+        )
     assert len(bench.workers) == 2
     assert all(worker.closed for worker in bench.workers)
 
 
 def test_on_an_edge_tpu_one_worker_lives_at_a_time(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     def make(variant: VariantRecord, clock: Clock) -> FakeWorker:
         assert all(worker.closed for worker in bench.workers)
         return FakeWorker(variant, clock=clock)
@@ -153,10 +178,11 @@ def test_no_variant_at_all_is_refused(tmp_path: Path) -> None:
         profile_with(family, CPU, variants=[], plan=PLAN, rig=Bench().rig)
 
 
-def test_too_few_runs_are_refused(tmp_path: Path) -> None:
+def test_too_few_or_too_many_runs_are_refused(tmp_path: Path) -> None:
     family = fake_family(tmp_path, {"a": 1})
-    with pytest.raises(ProfileError, match="at least 5"):
-        profile_with(family, CPU, plan=Plan(runs=4), rig=Bench().rig)
+    for runs in (4, 20_001):
+        with pytest.raises(ProfileError, match="give 5 to 20000"):
+            profile_with(family, CPU, plan=Plan(runs=runs), rig=Bench().rig)
 
 
 def test_the_picture_is_the_same_every_time_and_not_flat() -> None:
@@ -165,18 +191,52 @@ def test_the_picture_is_the_same_every_time_and_not_flat() -> None:
     assert texture().std() > 50
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "noisy"),
-    [
-        pytest.param(Pressure(0.0, 0, 0.1), Pressure(3.0, 100_000, 0.5), False, id="quiet"),
-        pytest.param(Pressure(50.0, 0, 0.1), Pressure(3.0, 100_000, 0.5), True, id="busy before"),
-        pytest.param(Pressure(0.0, 0, 0.1), Pressure(9.0, 600_000, 3.0), True, id="busy during"),
-        pytest.param(Pressure(None, None, 0.1), Pressure(None, None, 1.0), False, id="no PSI"),
-        pytest.param(Pressure(None, None, 4.0), Pressure(None, None, 4.0), True, id="high load"),
-        pytest.param(Pressure(None, None, None), Pressure(None, None, None), False, id="unknown"),
-    ],
-)
-def test_noise_is_judged_by_what_the_machine_says(
-    before: Pressure, after: Pressure, noisy: bool
-) -> None:
-    assert judge_noise(before, after, 1.0, cores=2).noisy is noisy
+def test_a_worker_among_others_weighs_what_it_would_weigh_alone(tmp_path: Path) -> None:
+    bench = Bench()
+
+    class Sharing(FakeWorker):
+        def pss_bytes(self) -> int:
+            alive = sum(not worker.closed for worker in bench.workers)
+            return (20 + 30 // alive + (5 if self.variant.name == "b" else 0)) * 2**20
+
+    bench.make = lambda variant, clock: Sharing(variant, clock=clock)
+    family = fake_family(tmp_path, {"a": 1, "b": 2, "c": 3})
+    found = measure(family, family.manifest.variants, settings=CPU, plan=PLAN, rig=bench.rig)
+    weights = [(entry.worker_pss_bytes or 0) // 2**20 for entry in found.variants]
+    assert weights == [50, 55, 50]
+
+
+def test_latencies_are_kept_to_a_microsecond_and_are_never_zero(tmp_path: Path) -> None:
+    bench = Bench(lambda variant, clock: FakeWorker(variant, invoke_ms=3.2345678, clock=clock))
+    family = fake_family(tmp_path, {"a": 1})
+    found = measure(family, family.manifest.variants, settings=CPU, plan=PLAN, rig=bench.rig)
+    assert set(found.variants[0].latencies_ms) == {4.235}
+    still = Bench(lambda variant, clock: FakeWorker(variant))
+    found = measure(family, family.manifest.variants, settings=CPU, plan=PLAN, rig=still.rig)
+    assert set(found.variants[0].latencies_ms) == {0.001}
+    assert found.variants[0].pipelined_fps is None
+
+
+def test_on_an_edge_tpu_the_variants_do_not_alternate(tmp_path: Path) -> None:
+    family = fake_family(tmp_path, {"a": 1})
+    compiled = tuple(replace(one, compiled=one.model) for one in family.manifest.variants)
+    family = Family(family.folder, replace(family.manifest, variants=compiled))
+    settings = WorkerSettings(device="usb", edgetpu_library="no-such-library")
+    assert profile_with(family, settings, plan=PLAN, rig=Bench().rig).rounds == 1
+    assert profile_with(family, CPU, plan=PLAN, rig=Bench().rig).rounds == 4
+
+
+def test_a_variant_can_be_driven_block_by_block(tmp_path: Path) -> None:
+    bench = Bench()
+    family = fake_family(tmp_path, {"a": 1})
+    one = OneVariant(family, family.manifest.variants[0], CPU, bench.rig)
+    assert one.block(texture(), 3) == ()
+    one.start()
+    one.warm_up(texture(), 2)
+    assert list(one.block(texture(), 3)) == pytest.approx([5.0] * 3)
+    assert len(one.block(texture(), 2, uncounted=4)) == 2
+    assert bench.workers[0].served == 3 + 3 + 6
+    one.weigh()
+    one.close()
+    assert one.measurement().n == 5
+    assert one.measurement().pipelined_fps is None

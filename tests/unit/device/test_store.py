@@ -11,6 +11,7 @@ from edgescale.device.store import (
     check_writable,
     conditions_of,
     find_fresh,
+    mark_stale,
     profile_path,
     profiles_folder,
     save_profile,
@@ -72,7 +73,11 @@ def test_says_which_condition_differs(tmp_path: Path) -> None:
         "runtime ai_edge_litert 2.3.0": replace(conditions, runtime_version="2.4.0"),
         "other models": replace(conditions, models=(("a", "0" * 64),)),
         "another machine": replace(conditions, machine=("other",)),
-        "1 threads": replace(conditions, threads=2),
+        "as many threads as measure best": replace(conditions, threads_asked=2),
+        "another Edge TPU library": replace(conditions, edgetpu_library_sha256="0" * 64),
+        "Edge TPU performance as the library has it": replace(
+            conditions, edgetpu_performance="low"
+        ),
         "device cpu": replace(conditions, device="usb"),
         "edgescale 0.1.0": replace(conditions, edgescale_version="9"),
     }
@@ -95,13 +100,50 @@ def test_a_corrupt_profile_is_a_reason_and_no_crash(tmp_path: Path) -> None:
     reason = find_fresh(folder, "fakes", conditions, now=NOON)
     assert isinstance(reason, str)
     assert "cannot be used" in reason
-    reason = find_fresh(folder, "fakes", replace(conditions, threads=7), now=NOON)
-    assert reason == f"no profile of 'fakes' in {folder}"
+    reason = find_fresh(folder, "fakes", replace(conditions, threads_asked=7), now=NOON)
+    assert isinstance(reason, str)
+    assert "cannot be used" in reason
+
+
+def test_a_profile_of_an_older_schema_is_measured_anew_and_said(tmp_path: Path) -> None:
+    folder, _, conditions = stored(tmp_path)
+    path = profile_path(folder, "fakes", conditions)
+    path.rename(folder / "fakes-0123456789ab.json").write_text('{"schema_version": 1}')
+    (folder / "fakes-of-others-0123456789ab.json").write_text("{")
+    reason = find_fresh(folder, "fakes", conditions, now=NOON)
+    assert isinstance(reason, str)
+    assert "fakes-0123456789ab.json: schema version 1 is of an older edgescale" in reason
+
+
+def test_a_stale_profile_is_not_used_and_the_reason_is_said(tmp_path: Path) -> None:
+    folder, profile, conditions = stored(tmp_path)
+    mark_stale(folder, profile, "7 of 59 results took longer than its p95")
+    reason = find_fresh(folder, "fakes", conditions, now=NOON)
+    assert isinstance(reason, str)
+    assert "no longer true: 7 of 59 results" in reason
+
+
+def test_a_profile_measured_since_is_not_marked_stale(tmp_path: Path) -> None:
+    folder, profile, conditions = stored(tmp_path)
+    save_profile(folder, replace(profile, time="2026-01-31T12:00:01Z"))
+    mark_stale(folder, profile, "slow")
+    found = find_fresh(folder, "fakes", conditions, now=NOON + timedelta(minutes=1))
+    assert isinstance(found, DeviceProfile)
+    profile_path(folder, "fakes", conditions).unlink()
+    mark_stale(folder, profile, "slow")
+    assert list(folder.glob("*.json")) == []
+
+
+def test_a_profile_of_some_variants_is_found_under_the_whole_family(tmp_path: Path) -> None:
+    folder, profile, conditions = stored(tmp_path)
+    part = replace(profile, variants=profile.variants[:1])
+    save_profile(folder, part)
+    assert find_fresh(folder, "fakes", conditions, now=NOON) == part
 
 
 def test_the_order_of_variants_does_not_matter(tmp_path: Path) -> None:
     folder, profile, conditions = stored(tmp_path)
-    turned = replace(profile, variants=profile.variants[::-1])
+    turned = replace(profile, models=profile.models[::-1])
     assert profile_path(folder, "fakes", conditions_of(turned)) == profile_path(
         folder, "fakes", conditions
     )
