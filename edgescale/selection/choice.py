@@ -1,49 +1,78 @@
 """``select()``: the largest variant that fits the budget, and why not each of the others.
 
-Largest is most MACs. With no budget everything that could be measured fits, so the choice is the
-largest variant that runs here at all.
+The figures may lie in a profile or be measured while choosing; the rule is the same. With no budget
+everything that runs fits, so the choice is the largest variant that runs here at all.
 """
 
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+from edgescale.device.bench import Progress
+from edgescale.device.fresh import keep, known_here
+from edgescale.device.live_figures import LiveFigures, Steps
 from edgescale.device.profile import DeviceProfile, Measurement
-from edgescale.errors import NothingFits, ProfileError
+from edgescale.device.rig import Rig
+from edgescale.errors import DeviceError, NothingFits, ProfileError
 from edgescale.family.manifest import VariantRecord
 from edgescale.family.store import Family
+from edgescale.inference.worker import WorkerSettings
 from edgescale.selection.budget import Budget
-from edgescale.selection.explanation import (
-    Rejection,
-    budget_text,
-    excesses,
-    not_measured,
-    over_budget,
-    smaller,
-)
+from edgescale.selection.eligible import eligible
+from edgescale.selection.explanation import DOMINATED, NOT_MEASURED, Rejection, budget_text
+from edgescale.selection.figures import Figures, Memory, StoredFigures, looked_at
+from edgescale.selection.order import Order, ordered
+from edgescale.selection.policy import LOOK_RUNS, LargestWithin
+from edgescale.selection.reasons import Reasons, dominated_ones
+from edgescale.selection.sequential import RULES, LimitTest, RateLimit, TailLimit, Trial
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The chosen variant with its figures, and one rejection for every other variant."""
+    """The chosen variant with its figures, and one rejection for every other variant.
+
+    Attributes:
+        chosen: the largest variant that fits.
+        measurement: its figures.
+        trials: what the tests of the limits said of it.
+        budget: the limits.
+        rejections: of the others, in the family's order.
+        order: what "largest" means here.
+        ladder: what a live run may step down to, smallest first, the chosen one last.
+        looks: median in ms of the first few runs of each variant that was looked at.
+    """
 
     chosen: VariantRecord
     measurement: Measurement
+    trials: tuple[Trial, ...]
     budget: Budget
     rejections: tuple[Rejection, ...]
+    order: Order
+    ladder: tuple[tuple[VariantRecord, Measurement], ...]
+    looks: Mapping[str, float]
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain dicts and lists, ready for JSON."""
         return {
             "chosen": self.chosen.name,
+            "state": "fits",
             "macs": self.chosen.macs,
             "budget": asdict(self.budget),
-            "measurement": asdict(self.measurement),
+            "order": [variant.name for variant in self.order.variants],
+            "ordered_by": self.order.text,
+            "looks_ms": dict(self.looks),
+            "measurement": self.measurement.summary(),
+            "trials": [asdict(trial) for trial in self.trials],
             "rejections": rejections_to_list(self.rejections),
         }
 
 
 def select(family: Family, profile: DeviceProfile, budget: Budget | None = None) -> Selection:
-    """Chooses the variant with most MACs among those that fit; equal MACs: the faster one.
+    """Chooses the largest variant that is proven to fit by the figures of a profile.
 
     Args:
         family: the family.
@@ -51,34 +80,126 @@ def select(family: Family, profile: DeviceProfile, budget: Budget | None = None)
         budget: the limits; None is none.
 
     Raises:
-        NothingFits: no variant fits; it carries every rejection and names the nearest miss.
+        NothingFits: no variant is proven to fit; it carries every rejection and names the nearest
+            miss.
+        DeviceError: no variant runs here at all.
         ProfileError: the profile is of another family.
+        NotForThisDevice: the budget asks of a CPU what only an Edge TPU has.
     """
-    budget = budget or Budget()
-    if profile.family != family.manifest.name:
-        raise ProfileError(
-            f"the profile is of family '{profile.family}', not of '{family.manifest.name}'; profile"
-            " this family"
-        )
-    fitting: list[tuple[VariantRecord, Measurement]] = []
-    rejected: dict[str, Rejection] = {}
-    for variant in family.manifest.variants:
-        verdict = _verdict(variant, profile, budget)
-        if isinstance(verdict, Rejection):
-            rejected[variant.name] = verdict
-        else:
-            fitting.append((variant, verdict))
-    if not fitting:
-        raise _nothing_fits(family, tuple(rejected.values()), budget)
-    chosen, measurement = max(fitting, key=_rank)
-    for variant, _ in fitting:
-        if variant is not chosen:
-            rejected[variant.name] = smaller(variant.name, variant.macs, chosen.macs)
-    names = [variant.name for variant in family.manifest.variants if variant is not chosen]
-    return Selection(chosen, measurement, budget, tuple(rejected[name] for name in names))
+    return select_by(family, StoredFigures(family, profile), budget or Budget())
 
 
-def rejections_to_list(rejections: tuple[Rejection, ...]) -> list[dict[str, Any]]:
+def select_by(
+    family: Family, figures: Figures, budget: Budget, *, adapt: bool = False
+) -> Selection:
+    """Chooses by figures that may be measured on the way; see ``select``.
+
+    Args:
+        family: the family.
+        figures: what is known, and what can be measured.
+        budget: the limits.
+        adapt: whether a live run will hold the next smaller variant too: both count in memory, and
+            all that it may step down to are looked at.
+    """
+    candidates, rejected = eligible(family, budget, figures.device)
+    order = ordered(family, candidates)
+    names = [variant.name for variant in order.variants]
+    memory = Memory(figures, names, budget.memory_bytes, adapt)
+    search = LargestWithin(figures, limit_tests(budget), memory.keeps)
+    if family.manifest.provenance == "imported" or all(map(figures.at_hand, names)):
+        # Nothing says that time rises with size, so each is looked at.
+        looked = [name for name in names if search.look(name) is not None]
+        kept = [name for name in looked if memory.keeps(name)]
+        rejected |= dominated_ones(order, {name: search.found.looks[name] for name in kept})
+        found = search.search([name for name in kept if name not in rejected])
+    else:
+        rejected |= dominated_ones(order, None)
+        found = search.search([name for name in names if name not in rejected])
+    reasons = Reasons(figures, budget, order, memory)
+    everyone = family.manifest.variants
+    for variant in everyone:
+        if variant.name != found.chosen and variant.name not in rejected:
+            rejected[variant.name] = reasons.against(variant.name, found)
+    rejections = tuple(rejected[one.name] for one in everyone if one.name != found.chosen)
+    chosen = next((one for one in everyone if one.name == found.chosen), None)
+    measurement = None if chosen is None else figures.measurement(chosen.name)
+    if chosen is None or measurement is None:
+        raise _nothing_fits(family, rejections, budget)
+    below = [one for one in names[: names.index(chosen.name)] if rejected[one].kind != DOMINATED]
+    ladder = [(family.variant(name), looked_at(name, figures, adapt)) for name in below]
+    return Selection(
+        chosen,
+        measurement,
+        found.trials.get(chosen.name, ()),
+        budget,
+        rejections,
+        order,
+        (*((one, entry) for one, entry in ladder if entry is not None), (chosen, measurement)),
+        found.looks,
+    )
+
+
+def choose(  # noqa: PLR0913 - the call behind two verbs
+    family: Family,
+    settings: WorkerSettings,
+    budget: Budget,
+    *,
+    folder: Path | str | None = None,
+    progress: Progress | None = None,
+    adapt: bool = False,
+    rig: Rig | None = None,
+) -> tuple[Selection, DeviceProfile]:
+    """Chooses on this machine: by the stored profile, measuring what it lacks, and stores that.
+
+    Args:
+        family: the family.
+        settings: device (``auto`` is resolved), runtime, threads, library.
+        budget: the limits.
+        folder: where profiles lie; None is ``EDGESCALE_DEVICES`` or the user's state folder.
+        progress: called with (runs done, most that may be needed) while it measures.
+        adapt: as in ``select_by``.
+        rig: what is measured with.
+
+    Returns:
+        The choice, and the profile it stands on.
+
+    Raises:
+        NothingFits: as ``select``; what was measured is stored all the same.
+        EdgescaleError: the device or runtime is not there.
+    """
+    known = known_here(family, settings, folder)
+    if known.profile is None:
+        name = family.manifest.name
+        log.warning("measuring '%s' on this machine first: %s", name, known.reason)
+    runs = LOOK_RUNS * len(family.manifest.variants)
+    runs += sum(test.most_runs for test in limit_tests(budget))
+    steps = Steps(progress, runs)
+    with LiveFigures(
+        family, settings, known.device, known.profile, rig=rig, on_runs=steps.add
+    ) as figures:
+        try:
+            selection = select_by(family, figures, budget, adapt=adapt)
+        finally:
+            steps.end()
+            profile = figures.profile()
+            if profile is not None and profile is not known.profile:
+                keep(known.folder, profile)
+    if profile is None:  # a choice stands on figures
+        raise ProfileError(f"nothing of '{family.manifest.name}' was measured")
+    return selection, profile
+
+
+def limit_tests(budget: Budget) -> list[LimitTest]:
+    """Returns the tests of a budget's limits on time."""
+    tests: list[LimitTest] = []
+    if budget.latency_ms is not None:
+        tests.append(TailLimit(budget.latency_ms, RULES[budget.percentile]))
+    if budget.min_fps is not None:
+        tests.append(RateLimit(1000 / budget.min_fps))
+    return tests
+
+
+def rejections_to_list(rejections: Sequence[Rejection]) -> list[dict[str, Any]]:
     """Returns rejections as plain dicts, ready for JSON."""
     return [
         {
@@ -88,41 +209,33 @@ def rejections_to_list(rejections: tuple[Rejection, ...]) -> list[dict[str, Any]
                 {**asdict(excess), "over": excess.over, "over_percent": excess.over_percent}
                 for excess in rejection.excesses
             ],
+            "trials": [asdict(trial) for trial in rejection.trials],
             "text": rejection.text,
         }
         for rejection in rejections
     ]
 
 
-def _verdict(
-    variant: VariantRecord, profile: DeviceProfile, budget: Budget
-) -> Measurement | Rejection:
-    measurement = profile.measurement(variant.name)
-    if measurement is None:
-        return not_measured(variant.name, "it is not in the profile")
-    if measurement.error is not None:
-        return not_measured(variant.name, measurement.error)
-    models = (variant.model, variant.compiled)
-    if measurement.model_sha256 not in [model.sha256 for model in models if model is not None]:
-        return not_measured(variant.name, "the profile is of another model file; profile it again")
-    broken = excesses(measurement, budget)
-    return over_budget(variant.name, broken) if broken else measurement
-
-
-def _rank(entry: tuple[VariantRecord, Measurement]) -> tuple[int, float]:
-    variant, measurement = entry
-    p95_ms = measurement.latency_ms.p95 if measurement.latency_ms else float("inf")
-    return variant.macs, -p95_ms
-
-
-def _nothing_fits(family: Family, rejections: tuple[Rejection, ...], budget: Budget) -> NothingFits:
-    misses = [rejection for rejection in rejections if rejection.excesses]
-    if not misses:
-        text = f"no variant of '{family.manifest.name}' could be measured on this machine"
-        return NothingFits(f"{text}; see the reasons with 'edgescale profile'", rejections)
-    nearest = min(misses, key=lambda miss: max(excess.over_percent for excess in miss.excesses))
+def _nothing_fits(
+    family: Family, rejections: Sequence[Rejection], budget: Budget
+) -> NothingFits | DeviceError:
+    name, kept = family.manifest.name, tuple(rejections)
+    broken = [one for one in rejections if one.kind == NOT_MEASURED]
+    if len(broken) == len(rejections):
+        reasons = "; ".join(f"{one.variant} {one.text}" for one in broken)
+        return DeviceError(f"no variant of '{name}' runs on this machine: {reasons}")
+    close = [one for one in rejections if one.excesses or one.trials]
+    if not close:
+        return NothingFits(
+            f"no variant of '{name}' can be held against the budget ({budget_text(budget)}):"
+            f" '{rejections[0].variant}': {rejections[0].text}",
+            kept,
+        )
+    nearest = min(
+        close, key=lambda one: max((excess.over_percent for excess in one.excesses), default=0.0)
+    )
     return NothingFits(
-        f"no variant of '{family.manifest.name}' fits ({budget_text(budget)}); the nearest miss is"
+        f"no variant of '{name}' fits ({budget_text(budget)}); the nearest miss is"
         f" '{nearest.variant}': {nearest.text}; relax the budget or build a smaller variant",
-        rejections,
+        kept,
     )

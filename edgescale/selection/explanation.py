@@ -7,15 +7,30 @@ between them tell whether to buy hardware or to relax the budget by a hair.
 from dataclasses import dataclass
 
 from edgescale.device.profile import Measurement
+from edgescale.device.statistics import exceedances, nearest_rank, serial_fps
 from edgescale.selection.budget import Budget
+from edgescale.selection.sequential import RULES, UNDECIDED, Trial
 from edgescale.units import mib, milliseconds
+
+# Kinds of a rejection.
+OVER_BUDGET = "over_budget"  # it breaks a limit
+NOT_PROVEN = "undecided"  # its figures cannot be told from the limit
+SMALLER = "smaller"  # it fits too
+DOMINATED = "dominated"  # a larger one is faster
+NOT_TRIED = "not_tried"
+NOT_MEASURED = "not_measured"  # it does not run here
+NOT_KNOWN = "not_known"  # what the budget asks for is not in the family
 
 
 @dataclass(frozen=True)
 class Excess:
-    """One limit that is broken: ``over`` is the distance to it in the limit's own unit."""
+    """One limit that is broken: ``over`` is the distance to it in the limit's own unit.
 
-    limit: str  # "latency_ms", "min_fps" or "memory_bytes"
+    ``figure`` says what was measured, such as ``p95 latency`` or ``median latency of 5 runs``.
+    """
+
+    limit: str  # "latency_ms", "min_fps", "memory_bytes", "min_accuracy" or "on_chip_only"
+    figure: str
     measured: float
     allowed: float
 
@@ -26,8 +41,8 @@ class Excess:
 
     @property
     def over_percent(self) -> float:
-        """Returns the same as a percentage of the limit."""
-        return 100 * self.over / self.allowed
+        """Returns the same as a percentage of the limit; of no limit, 100."""
+        return 100 * self.over / self.allowed if self.allowed else 100.0
 
 
 @dataclass(frozen=True)
@@ -36,64 +51,108 @@ class Rejection:
 
     Attributes:
         variant: its name.
-        kind: ``over_budget``, ``smaller`` (it fits too) or ``not_measured``.
+        kind: one of the kinds above.
         excesses: the limits it breaks, none unless ``over_budget``.
         text: the reason in one sentence.
+        trials: what the tests said, where it was tested.
     """
 
     variant: str
     kind: str
     excesses: tuple[Excess, ...]
     text: str
+    trials: tuple[Trial, ...] = ()
 
 
-def excesses(measurement: Measurement, budget: Budget) -> tuple[Excess, ...]:
-    """Returns the limits of the budget that a measured variant breaks."""
-    if measurement.latency_ms is None or measurement.fps is None:
-        raise ValueError(f"'{measurement.variant}' was not measured")
-    p95_ms, fps, memory_bytes = (
-        measurement.latency_ms.p95,
-        measurement.fps,
-        measurement.memory_bytes,
-    )
-    found = []
-    if budget.latency_ms is not None and p95_ms > budget.latency_ms:
-        found.append(Excess("latency_ms", p95_ms, budget.latency_ms))
-    if budget.min_fps is not None and fps < budget.min_fps:
-        found.append(Excess("min_fps", fps, budget.min_fps))
+def measured_excesses(
+    entry: Measurement, budget: Budget, memory_bytes: float
+) -> tuple[Excess, ...]:
+    """Returns the limits that a variant's own figures break: percentile, rate and memory.
+
+    Of a few runs it is the median that is held against the latency.
+    """
+    times, found = entry.latencies_ms, []
+    if budget.latency_ms is not None and times:
+        if len(times) >= RULES[budget.percentile].fewest_runs:
+            figure = f"p{budget.percentile} latency"
+            value = nearest_rank(times, budget.percentile / 100)
+        else:
+            figure = f"median latency of {len(times)} runs"
+            value = nearest_rank(times, 0.5)
+        if value > budget.latency_ms:
+            found.append(Excess("latency_ms", figure, value, budget.latency_ms))
+    if budget.min_fps is not None and times and serial_fps(times) < budget.min_fps:
+        found.append(Excess("min_fps", "rate", serial_fps(times), budget.min_fps))
     if budget.memory_bytes is not None and memory_bytes > budget.memory_bytes:
-        found.append(Excess("memory_bytes", memory_bytes, budget.memory_bytes))
+        found.append(Excess("memory_bytes", "memory", memory_bytes, budget.memory_bytes))
     return tuple(found)
 
 
-def over_budget(variant: str, broken: tuple[Excess, ...]) -> Rejection:
+def over_budget(
+    variant: str, broken: tuple[Excess, ...], trials: tuple[Trial, ...] = ()
+) -> Rejection:
     """Explains a variant that breaks limits."""
-    return Rejection(variant, "over_budget", broken, "; ".join(map(_sentence, broken)))
+    return Rejection(variant, OVER_BUDGET, broken, "; ".join(map(_sentence, broken)), trials)
 
 
-def smaller(variant: str, macs: int, chosen_macs: int) -> Rejection:
+def not_proven(
+    entry: Measurement, budget: Budget, trials: tuple[Trial, ...], most_runs: int
+) -> Rejection:
+    """Explains a variant whose figures cannot be told from the limit."""
+    parts = []
+    for trial in trials:
+        if trial.exceedances is None:
+            parts.append(f"{serial_fps(entry.latencies_ms):.2f} fps in {trial.n} runs")
+        elif budget.latency_ms is not None:
+            over = exceedances(entry.latencies_ms[: trial.n], budget.latency_ms)
+            parts.append(
+                f"{over} of {trial.n} runs over {milliseconds(budget.latency_ms)}"
+                f" ({100 * over / max(1, trial.n):.1f} %, where {100 - budget.percentile} % may be)"
+            )
+    ended = trials and trials[-1].state == UNDECIDED and trials[-1].n < most_runs
+    advice = f"; measure more: edgescale profile --runs {most_runs}" if ended else ""
+    text = f"undecided, too close to the limit to tell: {', '.join(parts)}"
+    return Rejection(entry.variant, NOT_PROVEN, (), f"{text}{advice}", trials)
+
+
+def smaller(variant: str, chosen: str, trials: tuple[Trial, ...]) -> Rejection:
     """Explains a variant that fits but is not the largest that does."""
-    if macs == chosen_macs:
-        text = f"fits too, with as many MACs ({_macs(macs)}), but is slower"
-    else:
-        text = f"fits too, but has fewer MACs ({_macs(macs)} < {_macs(chosen_macs)})"
-    return Rejection(variant, "smaller", (), text)
+    return Rejection(variant, SMALLER, (), f"fits too, but '{chosen}' is larger", trials)
+
+
+def not_tried(variant: str, why: str) -> Rejection:
+    """Explains a variant that nobody measured, because another one told enough."""
+    return Rejection(variant, NOT_TRIED, (), f"not tried: {why}")
+
+
+def dominated(variant: str, better: str, why: str) -> Rejection:
+    """Explains a variant that another beats both in size and in time."""
+    return Rejection(variant, DOMINATED, (), f"dropped: '{better}' {why}")
 
 
 def not_measured(variant: str, reason: str) -> Rejection:
-    """Explains a variant without figures."""
-    return Rejection(variant, "not_measured", (), f"could not be measured: {reason}")
+    """Explains a variant that does not run here."""
+    return Rejection(variant, NOT_MEASURED, (), f"could not be measured: {reason}")
+
+
+def not_known(variant: str, reason: str) -> Rejection:
+    """Explains a variant of which the family does not say what the budget asks for."""
+    return Rejection(variant, NOT_KNOWN, (), reason)
 
 
 def budget_text(budget: Budget) -> str:
     """Returns the budget in words."""
     parts = []
     if budget.latency_ms is not None:
-        parts.append(f"p95 latency <= {milliseconds(budget.latency_ms)}")
+        parts.append(f"p{budget.percentile} latency <= {milliseconds(budget.latency_ms)}")
     if budget.min_fps is not None:
         parts.append(f"at least {budget.min_fps:.4g} fps")
     if budget.memory_bytes is not None:
         parts.append(f"memory <= {mib(budget.memory_bytes)}")
+    if budget.min_accuracy is not None:
+        parts.append(f"int8 top-1 >= {100 * budget.min_accuracy:.4g} %")
+    if budget.on_chip_only:
+        parts.append("weights on the chip only")
     return ", ".join(parts) or "no limit"
 
 
@@ -101,13 +160,14 @@ def _sentence(excess: Excess) -> str:
     percent = f"{excess.over_percent:.1f} %"
     if excess.limit == "latency_ms":
         values = (milliseconds(value) for value in (excess.measured, excess.allowed, excess.over))
-        return "p95 latency {} > {}: {} ({}) too slow".format(*values, percent)
+        return "{} {} > {}: {} ({}) too slow".format(excess.figure, *values, percent)
     if excess.limit == "min_fps":
         values = (f"{value:.2f} fps" for value in (excess.measured, excess.allowed, excess.over))
         return "{} < {}: {} ({}) too few".format(*values, percent)
+    if excess.limit == "min_accuracy":
+        values = (f"{100 * value:.1f} %" for value in (excess.measured, excess.allowed))
+        return "{} {} < {}".format(excess.figure, *values)
+    if excess.limit == "on_chip_only":
+        return f"{mib(excess.measured)} of weights are streamed for every picture"
     values = (mib(value) for value in (excess.measured, excess.allowed, excess.over))
-    return "memory {} > {}: {} ({}) too much".format(*values, percent)
-
-
-def _macs(macs: int) -> str:
-    return f"{macs / 1e6:,.2f} M"
+    return "{} {} > {}: {} ({}) too much".format(excess.figure, *values, percent)

@@ -3,6 +3,7 @@
 import json
 from datetime import datetime, timezone
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
@@ -10,13 +11,11 @@ from click.testing import CliRunner
 from edgescale.cli.classify import command as classify
 from edgescale.cli.classify import summary_text
 from edgescale.cli.devices import command as devices
-from edgescale.cli.profile import profile_text
 from edgescale.cli.select import command as select
 from edgescale.device import fresh
 from edgescale.device.fresh import conditions_here
-from edgescale.device.measure import rfc3339
 from edgescale.device.probe import probe
-from edgescale.device.profile import Measurement
+from edgescale.device.session import rfc3339
 from edgescale.device.store import save_profile
 from edgescale.errors import NothingFits, SinkFailed
 from edgescale.family.store import Family
@@ -44,8 +43,31 @@ def test_select_prints_the_choice_and_every_rejection(profiled: tuple[Family, Pa
     result = CliRunner().invoke(select, arguments)
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    assert lines[1].startswith("small    chosen    largest that fits (p95 latency <= 20.0 ms)")
+    assert lines[1].startswith("small    chosen    fits (p95 latency <= 20.0 ms): p95 10.0 ms, ")
     assert "p95 latency 40.0 ms > 20.0 ms: 20.0 ms (100.0 %) too slow" in lines[2]
+
+
+def test_select_explains_every_step(profiled: tuple[Family, Path]) -> None:
+    family, folder = profiled
+    arguments = [str(family.folder), "--latency-budget=20", f"--profiles={folder}", "--device=cpu"]
+    result = CliRunner().invoke(select, [*arguments, "--explain"])
+    assert "order: small < large\n" in result.stdout
+    assert "medians of the first runs: small 9.0 ms, large 36.0 ms\n" in result.stdout
+    assert "tested small: fits after 114 runs: 0 over 20.0 ms\n" in result.stdout
+    assert "114 to 600 runs\n" in result.stdout
+
+
+def test_select_draws_the_choice(profiled: tuple[Family, Path], tmp_path: Path) -> None:
+    family, folder = profiled
+    plot = tmp_path / "plot.svg"
+    arguments = [str(family.folder), "--latency-budget=20", f"--profiles={folder}", "--device=cpu"]
+    result = CliRunner().invoke(select, [*arguments, "--plot", str(plot)])
+    assert result.exit_code == 0, result.output
+    drawing = ElementTree.parse(plot)
+    texts = [element.text for element in drawing.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"small (chosen)", "large", "budget p95 20.0 ms"} <= set(texts)
+    kinds = [one.get("class") for one in drawing.iter("{http://www.w3.org/2000/svg}circle")]
+    assert kinds == ["chosen", "over"]
 
 
 def test_select_as_json_is_one_object(profiled: tuple[Family, Path]) -> None:
@@ -56,7 +78,7 @@ def test_select_as_json_is_one_object(profiled: tuple[Family, Path]) -> None:
     assert record["chosen"] == "large"
     assert record["rejections"][0]["kind"] == "smaller"
     assert record["noisy"] is False
-    assert record["measurement"]["n"] == 100
+    assert record["measurement"]["n"] == 200
 
 
 @pytest.mark.parametrize("noisy", [False, True])
@@ -66,12 +88,12 @@ def test_the_profile_that_is_used_is_told_with_its_n_and_noise(
     family, folder = profiled
     (path,) = folder.glob("*.json")
     record = json.loads(path.read_text())
-    record["noise"]["noisy"] = noisy
+    record["noise"]["flags"] = ["the CPU was shared"] if noisy else []
     path.write_text(json.dumps(record))
     with caplog.at_level("INFO", "edgescale"):
         fresh.fresh_profile(family, WorkerSettings(device="cpu"), folder=str(folder))
-    said = "(n = 100, measured while the machine was busy)" if noisy else "(n = 100)"
-    assert caplog.messages[-1].endswith(f"{folder} {said}")
+    said = "n = 200 to 200; doubtful: the CPU was shared)" if noisy else "n = 200 to 200)"
+    assert caplog.messages[-1].endswith(f"{folder} (2 of 2 variants, {said}")
 
 
 def test_when_nothing_fits_every_rejection_is_still_shown(profiled: tuple[Family, Path]) -> None:
@@ -113,16 +135,6 @@ def test_the_summary_says_what_was_seen_most() -> None:
     unsure = RunStats()
     unsure.add(None, dropped=0, now_s=0.0)
     assert summary_text(unsure) == "1 frames, 0 dropped, never sure"
-
-
-def test_a_profile_is_a_table_with_its_conditions_and_errors(tmp_path: Path) -> None:
-    family = fake_family(tmp_path, {"a": 1, "b": 2})
-    first, second = family.manifest.variants
-    failed = Measurement(second.name, second.model.sha256, error="SIGSEGV\x1b")
-    text = profile_text(profile_of(family, [measured(first), failed]))
-    assert "ai_edge_litert 2.3.0, 1 thread(s), 2026-01-31T12:00:00Z" in text
-    assert "10.0 ms" in text
-    assert text.endswith("b: could not be measured: SIGSEGV\N{REPLACEMENT CHARACTER}")
 
 
 def test_devices_as_json_says_machine_and_runtimes(tmp_path: Path) -> None:

@@ -1,0 +1,205 @@
+"""Does a variant keep a limit on its time? Tests that stop as soon as the answer is clear.
+
+A mean says nothing about the tail: "mean under the budget" picks a variant that breaks its p95 in
+two of five simulated worlds. Counting exceedances needs no shape of the distribution.
+
+Sources: A. Wald, Sequential Tests of Statistical Hypotheses (1945), section 5.3, binomial case; for
+the rate, the interval of block means (Law, Simulation Modeling and Analysis, 9.5.3).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist, fmean, stdev
+from typing import Protocol
+
+FITS, DOES_NOT_FIT, UNDECIDED = "fits", "does not fit", "undecided"
+
+_BLOCK_RUNS = 10  # runs beside each other are alike; means of blocks are less so
+_RATE_RUNS = (100, 600)
+_CHUNK_RUNS = 10
+_CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a test says of one variant: the state, and the runs it stands on.
+
+    ``exceedances`` counts the runs over a latency limit; a rate has none.
+    """
+
+    state: str
+    n: int
+    exceedances: int | None
+
+
+class LimitTest(Protocol):
+    """A limit on the time of a run, and how it is tested."""
+
+    @property
+    def median_within_ms(self) -> float:
+        """Returns the largest median with which a variant is worth the test."""
+
+    @property
+    def median_hopeless_ms(self) -> float:
+        """Returns the median from which on the test would be a waste."""
+
+    @property
+    def most_runs(self) -> int:
+        """Returns where the test gives up."""
+
+    def wanted_runs(self, n: int) -> int:
+        """Returns how many runs the next look at the answer needs after one at n."""
+
+    def judge(self, latencies_ms: Sequence[float]) -> Trial:
+        """Judges latencies in the order they were measured."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When the test of a percentile says yes, no, or gives up.
+
+    Attributes:
+        allowed: share of the runs that may exceed the limit, 0.05 for a p95.
+        clear: a share at which the answer should be yes; between the two lies the indifference
+            zone, where either answer is as good.
+        wrong: chance of a yes at ``allowed``, and of a no at ``clear``.
+        most_runs: where it gives up.
+    """
+
+    allowed: float
+    clear: float
+    wrong: float
+    most_runs: int
+
+    @property
+    def step_over(self) -> float:
+        """Returns what a run over the limit adds to the log likelihood ratio of no against yes."""
+        return math.log(self.allowed / self.clear)
+
+    @property
+    def step_under(self) -> float:
+        """Returns what a run within the limit adds to it; negative."""
+        return math.log((1 - self.allowed) / (1 - self.clear))
+
+    @property
+    def decided(self) -> float:
+        """Returns the log likelihood ratio that is a no, and whose negative is a yes."""
+        return math.log((1 - self.wrong) / self.wrong)
+
+    @property
+    def fewest_runs(self) -> int:
+        """Returns how many runs a yes takes when none exceeds the limit."""
+        return math.ceil(self.decided / -self.step_under)
+
+
+RULES = {
+    95: Rule(allowed=0.05, clear=0.025, wrong=0.05, most_runs=600),
+    99: Rule(allowed=0.01, clear=0.005, wrong=0.05, most_runs=3000),
+}
+
+
+@dataclass(frozen=True)
+class TailLimit:
+    """A limit on a percentile of the latency, tested by counting what exceeds it.
+
+    More exceedances at every point never turn a no into a yes, so raising the limit never turns a
+    yes into a no.
+    """
+
+    limit_ms: float
+    rule: Rule
+
+    @property
+    def median_within_ms(self) -> float:
+        """Returns the limit less 5 %: a median closer to it leaves no room for a tail."""
+        return self.limit_ms / 1.05
+
+    @property
+    def median_hopeless_ms(self) -> float:
+        """Returns the limit and 10 %: few medians of few runs miss by more."""
+        return 1.1 * self.limit_ms
+
+    @property
+    def most_runs(self) -> int:
+        """Returns where the test gives up."""
+        return self.rule.most_runs
+
+    def wanted_runs(self, n: int) -> int:
+        """Returns the fewest that can say yes, then ten more each time."""
+        wanted = max(self.rule.fewest_runs, n + _CHUNK_RUNS)
+        return min(self.rule.most_runs, wanted)
+
+    def judge(self, latencies_ms: Sequence[float]) -> Trial:
+        """Judges latencies in order; what comes after the decision is not looked at."""
+        rule = self.rule
+        over_step, under_step, decided = rule.step_over, rule.step_under, rule.decided
+        ratio, over = 0.0, 0
+        for n, latency_ms in enumerate(latencies_ms[: rule.most_runs], start=1):
+            exceeds = latency_ms > self.limit_ms
+            over += exceeds
+            ratio += over_step if exceeds else under_step
+            if ratio >= decided:
+                return Trial(DOES_NOT_FIT, n, over)
+            if ratio <= -decided:
+                return Trial(FITS, n, over)
+        return Trial(UNDECIDED, min(len(latencies_ms), rule.most_runs), over)
+
+
+@dataclass(frozen=True)
+class RateLimit:
+    """A limit on the mean time of a run: as many frames per second, one after another."""
+
+    limit_ms: float
+
+    @property
+    def median_within_ms(self) -> float:
+        """Returns the limit."""
+        return self.limit_ms
+
+    @property
+    def median_hopeless_ms(self) -> float:
+        """Returns the limit and 10 %: few medians of few runs miss by more."""
+        return 1.1 * self.limit_ms
+
+    @property
+    def most_runs(self) -> int:
+        """Returns where the test gives up."""
+        return _RATE_RUNS[1]
+
+    def wanted_runs(self, n: int) -> int:
+        """Returns the next hundred."""
+        fewest, most = _RATE_RUNS
+        return min(most, fewest * (n // fewest + 1))
+
+    def judge(self, latencies_ms: Sequence[float]) -> Trial:
+        """Judges by the 95 % interval of the mean of block means, at each hundred runs."""
+        fewest, most = _RATE_RUNS
+        n = 0
+        for n in range(fewest, min(most, len(latencies_ms)) + 1, fewest):
+            low_ms, high_ms = mean_interval(latencies_ms[:n])
+            if high_ms <= self.limit_ms:
+                return Trial(FITS, n, None)
+            if low_ms > self.limit_ms:
+                return Trial(DOES_NOT_FIT, n, None)
+        return Trial(UNDECIDED, n, None)
+
+
+def mean_interval(latencies_ms: Sequence[float]) -> tuple[float, float]:
+    """Returns both ends of the 95 % interval of the mean of at least 20 latencies, by blocks."""
+    starts = range(0, len(latencies_ms) - _BLOCK_RUNS + 1, _BLOCK_RUNS)
+    blocks = [fmean(latencies_ms[start : start + _BLOCK_RUNS]) for start in starts]
+    half_ms = _student(len(blocks) - 1) * stdev(blocks) / math.sqrt(len(blocks))
+    middle_ms = fmean(blocks)
+    return middle_ms - half_ms, middle_ms + half_ms
+
+
+def _student(freedom: int) -> float:
+    """Returns the two-sided 95 % quantile of Student's t (Abramowitz and Stegun, 26.7.5)."""
+    z = NormalDist().inv_cdf((1 + _CONFIDENCE) / 2)
+    return (
+        z
+        + (z**3 + z) / (4 * freedom)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * freedom**3)
+    )
