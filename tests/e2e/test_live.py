@@ -52,7 +52,7 @@ def test_without_a_profile_it_measures_first_and_says_so(family: Path, tmp_path:
     again = run("select", family, profiles=tmp_path)
     assert again.returncode == 0, again.stderr
     assert "cannot be used" in again.stderr
-    assert json.loads(kept.read_text())["schema_version"] == 1
+    assert json.loads(kept.read_text())["schema_version"] == 2
 
 
 def test_select_explains_and_a_budget_nothing_fits_is_status_3(
