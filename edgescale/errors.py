@@ -149,14 +149,29 @@ class ProfileError(DeviceError):
 
 
 class NothingFits(EdgescaleError):
-    """No variant fits the budget; ``rejections`` holds one explanation for each variant."""
+    """No variant is proven to fit the budget.
+
+    Attributes:
+        rejections: one explanation for each variant.
+        order: what ordered the variants.
+        looks: median in ms of each variant that was looked at.
+        profile: the figures, where the choice had a profile.
+    """
 
     exit_code = 3
 
-    def __init__(self, message: str, rejections: tuple[Any, ...] = ()) -> None:
-        """Keeps the rejections, so that a caller can show all of them."""
+    def __init__(
+        self,
+        message: str,
+        rejections: tuple[Any, ...] = (),
+        *,
+        order: Any = None,
+        looks: Any = None,
+    ) -> None:
+        """Keeps what was found, so that a caller can show all of it."""
         super().__init__(message)
-        self.rejections = rejections
+        self.rejections, self.order, self.looks = rejections, order, looks or {}
+        self.profile: Any = None
 
 
 class StreamError(EdgescaleError):

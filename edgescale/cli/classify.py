@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
@@ -24,8 +25,9 @@ from edgescale.family.store import load_family
 from edgescale.inference.worker import WorkerSettings
 from edgescale.selection.budget import Budget
 from edgescale.stream.annotate import NOT_SURE, annotate
+from edgescale.stream.event import Event
 from edgescale.stream.pipeline import FrameResult, classify
-from edgescale.stream.sink import VideoSink, result_record
+from edgescale.stream.sink import VideoSink, event_record, result_record
 from edgescale.stream.stats import RunStats
 from edgescale.units import milliseconds
 
@@ -46,7 +48,14 @@ def _number(ctx: click.Context, param: click.Parameter, value: float) -> float:
     help="A camera, a video file, an image, or a folder of images.",
 )
 @click.option("--variant", metavar="NAME", help="Run this variant instead of selecting one.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per frame.")
+@click.option(
+    "--adapt",
+    is_flag=True,
+    help="Change the variant while running, so that the latency budget holds under heat and load.",
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object per frame, and per event."
+)
 @click.option(
     "--save",
     type=click.Path(path_type=Path),
@@ -76,6 +85,7 @@ def command(  # noqa: PLR0913 - one argument for each flag
     family: Path,
     source: str,
     variant: str | None,
+    adapt: bool,
     as_json: bool,
     save: Path | None,
     top_k: int,
@@ -90,10 +100,13 @@ def command(  # noqa: PLR0913 - one argument for each flag
     Without --variant the largest variant that fits the budget is selected by its profile on this
     machine; where no fresh profile is stored, it is measured first. A file gives every frame, a
     camera the newest. A file keeps two frames in flight, so its answers are up to twice as old as
-    the latency that was budgeted. Ctrl-C ends the run and keeps what was saved.
+    the latency that was budgeted. A worker that dies is started again, with --device auto on
+    another device where that does not help. Ctrl-C ends the run and keeps what was saved.
     """
     if variant is not None and budget != Budget():
         raise click.UsageError("--variant names the variant, a budget selects one; give either")
+    if adapt and budget.latency_ms is None:
+        raise click.UsageError("--adapt keeps a latency budget; give one with --latency-budget")
     loaded = load_family(family)
     with ExitStack() as stack:
         stack.enter_context(terminable())
@@ -112,8 +125,10 @@ def command(  # noqa: PLR0913 - one argument for each flag
             threshold=threshold,
             max_frames=max_frames,
             budget=None if variant else budget,
+            adapt=adapt,
             profiles=profiles,
             progress=stack.enter_context(progress_bar("measuring")),
+            on_event=partial(_show_event, source=source, as_json=as_json),
         )
         for result in stack.enter_context(closing(results)):
             # Saved first: a line that was printed stands for a frame that was saved.
@@ -155,6 +170,14 @@ def _printed(line: str) -> bool:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return False
     return True
+
+
+def _show_event(event: Event, *, source: str, as_json: bool) -> None:
+    """Prints what happened beside the results: as JSON among theirs, else on stderr."""
+    if as_json:
+        _printed(json.dumps(event_record(event, source), allow_nan=False))
+    else:
+        click.echo(show.printable(f"{event.kind}: {event.text}"), err=True)
 
 
 def _json_line(result: FrameResult, source: str) -> str:

@@ -1,6 +1,7 @@
 """``edgescale select``: the largest variant that fits a budget, and why not each of the others."""
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ from edgescale.cli.options import (
 )
 from edgescale.device.profile import DeviceProfile
 from edgescale.errors import NothingFits
-from edgescale.family.store import load_family
+from edgescale.family.store import Family, load_family
 from edgescale.inference.worker import WorkerSettings
 from edgescale.selection.budget import Budget
 from edgescale.selection.choice import Selection, choose, rejections_to_list
 from edgescale.selection.explanation import Rejection, budget_text
+from edgescale.selection.order import Order
 from edgescale.selection.sequential import RULES, Trial
 from edgescale.units import mib, milliseconds
 
@@ -57,6 +59,8 @@ def command(  # noqa: PLR0913 - one argument for each flag
     stored profile lacks is measured now. Latency is of one frame of 640x480 in flight; memory is
     without the decoder and frames of a video. Exit status 3: nothing fits.
     """
+    if budget.latency_ms is None and budget.percentile != Budget().percentile:
+        raise click.UsageError("--percentile is of --latency-budget; give both")
     loaded = load_family(family)
     try:
         with terminable(), progress_bar("measuring") as progress:
@@ -64,56 +68,100 @@ def command(  # noqa: PLR0913 - one argument for each flag
                 loaded, settings, budget, folder=profiles, progress=progress
             )
     except NothingFits as problem:
-        _show_nothing(problem, loaded.manifest.name, budget, as_json)
+        found = Outcome(
+            budget, None, (), problem.rejections, problem.order, problem.looks, problem.profile
+        )
+        _show(found, loaded, as_json, explain, plot)
         raise
-    if plot is not None:
+    found = Outcome(
+        budget,
+        selection,
+        selection.trials,
+        selection.rejections,
+        selection.order,
+        selection.looks,
+        profile,
+    )
+    _show(found, loaded, as_json, explain, plot)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a choice came to, whether or not a variant fits; ``selection`` is None where none does.
+
+    ``order`` and ``profile`` are None where nothing was looked at.
+    """
+
+    budget: Budget
+    selection: Selection | None
+    trials: tuple[Trial, ...]
+    rejections: tuple[Rejection, ...]
+    order: Order | None
+    looks: Mapping[str, float]
+    profile: DeviceProfile | None
+
+
+def _show(found: Outcome, family: Family, as_json: bool, explain: bool, plot: Path | None) -> None:
+    if plot is not None and found.profile is not None:
         from edgescale.cli.select_plot import write_plot
 
-        write_plot(plot, loaded, selection, profile)
+        chosen = None if found.selection is None else found.selection.chosen.name
+        states = {one.variant: one.state for one in found.rejections}
+        write_plot(plot, family, found.profile, found.budget, chosen, states)
     if as_json:
-        show.json_object(_conditions(profile) | selection.to_dict())
+        show.json_object(_record(found, family.manifest.name))
         return
-    click.echo(selection_text(selection))
+    rows = [(one.variant, one.state, show.printable(one.text)) for one in found.rejections]
+    if found.selection is not None:
+        chosen_row = (found.selection.chosen.name, "chosen", chosen_text(found.selection))
+        rows.insert(0, chosen_row)
+    click.echo(_left_table(("variant", "", "why"), rows))
     if explain:
-        click.echo(f"\n{explanation_text(selection, profile)}")
+        click.echo(f"\n{explanation_text(found)}")
 
 
-def selection_text(selection: Selection) -> str:
-    """Returns the choice with its figures, and every rejection with its reason."""
+def chosen_text(selection: Selection) -> str:
+    """Returns the figures of the choice."""
     entry = selection.measurement
-    found = entry.latency_ms
-    parts = [] if found is None else [f"p{selection.budget.percentile} {_tail(selection)}"]
+    parts = (
+        [] if entry.latency_ms is None else [f"p{selection.budget.percentile} {_tail(selection)}"]
+    )
     parts += [f"{entry.fps or 0:.1f} fps", mib(entry.memory_bytes), _size(selection)]
-    fits = f"fits ({budget_text(selection.budget)}): {', '.join(parts)}, n = {entry.n}"
-    rows = [(selection.chosen.name, "chosen", fits), *_rejection_rows(selection.rejections)]
-    return _left_table(("variant", "", "why"), rows)
+    return f"fits ({budget_text(selection.budget)}): {', '.join(parts)}, n = {entry.n}"
 
 
-def explanation_text(selection: Selection, profile: DeviceProfile) -> str:
+def explanation_text(found: Outcome) -> str:
     """Returns the steps that led to the choice, one a line."""
-    names = " < ".join(variant.name for variant in selection.order.variants)
-    looks = ", ".join(f"{name} {milliseconds(ms)}" for name, ms in selection.looks.items())
-    lines = [
-        f"measured on: {profile.device}, {profile.runtime} {profile.runtime_version},"
-        f" {profile.threads} thread(s), {profile.time}",
-        *(f"doubtful: {flag}" for flag in profile.noise.flags),
-        f"larger means: {selection.order.text}",
-        f"order: {names}",
-        f"medians of the first runs: {looks}",
-    ]
-    tested = [(selection.chosen.name, selection.trials)]
-    tested += [(one.variant, one.trials) for one in selection.rejections]
-    for name, trials in tested:
-        lines += [f"tested {name}: {_trial_text(trial, selection.budget)}" for trial in trials]
-    if selection.budget.latency_ms is not None:
-        rule = RULES[selection.budget.percentile]
+    lines = []
+    if found.profile is not None:
+        profile = found.profile
         lines.append(
-            f"the test: sequential, {100 * rule.wrong:g} % wrong at {100 * rule.allowed:g} % and at"
-            f" {100 * rule.clear:g} % of the runs over the limit; {rule.fewest_runs} to"
-            f" {rule.most_runs} runs"
+            f"measured on: {profile.device}, {profile.runtime} {profile.runtime_version},"
+            f" {profile.threads} thread(s), {profile.time}"
         )
-    below = [variant.name for variant, _ in selection.ladder[:-1]]
-    lines.append(f"may step down to: {', '.join(reversed(below)) or 'nothing'}")
+        lines += [f"doubtful: {flag}" for flag in profile.noise.flags]
+    if found.order is not None:
+        lines.append(f"larger means: {found.order.text}")
+        lines.append(f"order: {' < '.join(one.name for one in found.order.variants) or 'nothing'}")
+    if found.looks:
+        looks = ", ".join(f"{name} {milliseconds(ms)}" for name, ms in found.looks.items())
+        lines.append(f"medians when looked at: {looks}")
+    tested = [(one.variant, one.trials) for one in found.rejections]
+    if found.selection is not None:
+        tested.insert(0, (found.selection.chosen.name, found.trials))
+    for name, trials in tested:
+        lines += [f"tested {name}: {_trial_text(trial, found.budget)}" for trial in trials]
+    if found.budget.latency_ms is not None:
+        rule = RULES[found.budget.percentile]
+        lines.append(
+            f"the test: {rule.fewest_runs} to {rule.most_runs} runs; a variant with"
+            f" {100 * rule.allowed:g} % of its runs over the limit passes once in"
+            f" {1 / rule.wrong:.0f} times, one with {100 * rule.clear:g} % fails as rarely (more"
+            " often where slow runs come in stretches)"
+        )
+    if found.selection is not None:
+        below = [variant.name for variant, _ in found.selection.ladder[:-1]]
+        lines.append(f"may step down to: {', '.join(reversed(below)) or 'nothing'}")
     return "\n".join(map(show.printable, lines))
 
 
@@ -141,40 +189,30 @@ def _size(selection: Selection) -> str:
     return f"int8 top-1 {100 * accuracy.int8_top1:.1f} % (n = {accuracy.n}), {macs}"
 
 
-def _rejection_rows(rejections: tuple[Rejection, ...]) -> list[tuple[str, str, str]]:
-    return [(one.variant, "rejected", show.printable(one.text)) for one in rejections]
-
-
 def _left_table(headings: tuple[str, ...], rows: list[tuple[str, str, str]]) -> str:
     lines = [headings, *rows]
     first, second = (max(len(line[column]) for line in lines) for column in (0, 1))
     return "\n".join(f"{a:<{first}}  {b:<{second}}  {c}".rstrip() for a, b, c in lines)
 
 
-def _show_nothing(problem: NothingFits, family: str, budget: Budget, as_json: bool) -> None:
-    if as_json:
-        show.json_object(
-            {
-                "schema_version": SCHEMA_VERSION,
-                "family": family,
-                "chosen": None,
-                "budget": asdict(budget),
-                "rejections": rejections_to_list(problem.rejections),
-            }
-        )
-    elif problem.rejections:
-        click.echo(_left_table(("variant", "", "why"), _rejection_rows(problem.rejections)))
-
-
-def _conditions(profile: DeviceProfile) -> dict[str, Any]:
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "family": profile.family,
-        "device": profile.device,
-        "runtime": profile.runtime,
-        "runtime_version": profile.runtime_version,
-        "threads": profile.threads,
-        "profiled": profile.time,
-        "noisy": profile.noise.noisy,
-        "noise_flags": list(profile.noise.flags),
+def _record(found: Outcome, family: str) -> dict[str, Any]:
+    record: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "family": family}
+    if found.profile is not None:
+        profile = found.profile
+        record |= {
+            "device": profile.device,
+            "runtime": profile.runtime,
+            "runtime_version": profile.runtime_version,
+            "threads": profile.threads,
+            "profiled": profile.time,
+            "noisy": profile.noise.noisy,
+            "noise_flags": list(profile.noise.flags),
+        }
+    if found.selection is not None:
+        return record | found.selection.to_dict()
+    return record | {
+        "chosen": None,
+        "budget": asdict(found.budget),
+        "looks_ms": dict(found.looks),
+        "rejections": rejections_to_list(found.rejections),
     }

@@ -4,7 +4,7 @@ Plain SVG, written by hand: the device side has no plotting library, and every b
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -13,7 +13,7 @@ from edgescale.device.profile import DeviceProfile
 from edgescale.device.statistics import nearest_rank, quantile_interval
 from edgescale.family.manifest import VariantRecord
 from edgescale.family.store import Family, write_bytes
-from edgescale.selection.choice import Selection
+from edgescale.selection.budget import Budget
 from edgescale.units import milliseconds
 
 _WIDTH, _HEIGHT = 720, 440
@@ -23,7 +23,7 @@ _STYLE = (
     "text{font:13px sans-serif;fill:#222}.dim{fill:#666}.axis{stroke:#999;fill:none}"
     ".grid{stroke:#e4e4e4}.bar{stroke:#7a7a7a;stroke-width:1.5}.other{fill:#7a7a7a}"
     ".chosen{fill:#0a7a3c}.budget{stroke:#c0392b;stroke-width:1.5;stroke-dasharray:6 4}"
-    ".over{fill:#c0392b}"
+    ".over{fill:#c0392b}.unsure{fill:#d68910}"
 )
 
 
@@ -36,19 +36,40 @@ class Point:
     low_ms: float
     high_ms: float
     size: float
-    chosen: bool
+    state: str
 
 
-def write_plot(path: Path, family: Family, selection: Selection, profile: DeviceProfile) -> None:
+def write_plot(
+    path: Path,
+    family: Family,
+    profile: DeviceProfile,
+    budget: Budget,
+    chosen: str | None,
+    states: Mapping[str, str],
+) -> None:
     """Writes the plot of a choice as SVG.
+
+    Args:
+        path: of the file.
+        family: the family.
+        profile: the figures.
+        budget: the limits.
+        chosen: name of the chosen variant, None where none fits.
+        states: of the others by name, such as ``does not fit``.
 
     Raises:
         ArtifactError: the file cannot be written.
     """
-    write_bytes(path, svg(family, selection, profile).encode())
+    write_bytes(path, svg(family, profile, budget, chosen, states).encode())
 
 
-def svg(family: Family, selection: Selection, profile: DeviceProfile) -> str:
+def svg(
+    family: Family,
+    profile: DeviceProfile,
+    budget: Budget,
+    chosen: str | None,
+    states: Mapping[str, str],
+) -> str:
     """Returns the plot; variants without enough runs for the percentile are shown by their median.
 
     The vertical axis is int8 accuracy where every variant shown has one, else MACs (logarithmic).
@@ -59,8 +80,10 @@ def svg(family: Family, selection: Selection, profile: DeviceProfile) -> str:
         if (entry := profile.measurement(variant.name)) is not None and entry.latencies_ms
     ]
     by_accuracy = all(variant.accuracy is not None for variant in shown)
-    points = [_point(one, selection, profile, by_accuracy) for one in shown]
-    limit_ms = selection.budget.latency_ms
+    points = [
+        _point(one, budget, profile, by_accuracy, chosen, states.get(one.name, "")) for one in shown
+    ]
+    limit_ms = budget.latency_ms
     right_ms = 1.15 * max([point.high_ms for point in points] + ([limit_ms] if limit_ms else []))
     sizes = [point.size for point in points]
     margin = 0.12 * (max(sizes) - min(sizes)) or 0.05 * abs(sizes[0]) or 1.0
@@ -75,9 +98,9 @@ def svg(family: Family, selection: Selection, profile: DeviceProfile) -> str:
         f"<title>{escape(title)}</title><style>{_STYLE}</style>",
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#fff"/>',
         f'<text x="{_LEFT}" y="26">{escape(title)}</text>',
-        *_frame(axes, what, selection.budget.percentile, by_accuracy),
-        *(_budget_line(axes, limit_ms, selection.budget.percentile) if limit_ms else ()),
-        *(line for point in points for line in _drawn(axes, point, limit_ms)),
+        *_frame(axes, what, budget.percentile, by_accuracy),
+        *(_budget_line(axes, limit_ms, budget.percentile) if limit_ms else ()),
+        *(line for point in points for line in _drawn(axes, point)),
         *_labels(axes, points),
         "</svg>\n",
     ]
@@ -101,11 +124,16 @@ class _Axes:
 
 
 def _point(
-    variant: VariantRecord, selection: Selection, profile: DeviceProfile, by_accuracy: bool
+    variant: VariantRecord,
+    budget: Budget,
+    profile: DeviceProfile,
+    by_accuracy: bool,
+    chosen: str | None,
+    state: str,
 ) -> Point:
     entry = profile.measurement(variant.name)
     times: Sequence[float] = () if entry is None else entry.latencies_ms
-    share = selection.budget.percentile / 100
+    share = budget.percentile / 100
     low_ms, high_ms = quantile_interval(times, share)
     if high_ms is None:  # too few runs to bound the percentile: the median, without an interval
         latency_ms = low_ms = high_ms = nearest_rank(times, 0.5)
@@ -114,8 +142,9 @@ def _point(
     size = math.log10(max(1, variant.macs))
     if by_accuracy and variant.accuracy is not None:
         size = 100 * variant.accuracy.int8_top1
-    chosen = variant.name == selection.chosen.name
-    return Point(variant.name, latency_ms, low_ms, high_ms, size, chosen)
+    if variant.name == chosen:
+        state = "chosen"
+    return Point(variant.name, latency_ms, low_ms, high_ms, size, state)
 
 
 def _frame(axes: _Axes, what: str, percentile: int, by_accuracy: bool) -> Iterator[str]:
@@ -145,13 +174,14 @@ def _budget_line(axes: _Axes, limit_ms: float, percentile: int) -> Iterator[str]
     yield f'<text class="over" x="{x - 5:.1f}" y="{bottom - 8}" text-anchor="end">{text}</text>'
 
 
-def _drawn(axes: _Axes, point: Point, limit_ms: float | None) -> Iterator[str]:
+def _drawn(axes: _Axes, point: Point) -> Iterator[str]:
     x, y = axes.x(point.latency_ms), axes.y(point.size)
     low, high = axes.x(point.low_ms), axes.x(point.high_ms)
-    over = limit_ms is not None and point.latency_ms > limit_ms
-    kind = "chosen" if point.chosen else "over" if over else "other"
+    kind = {"chosen": "chosen", "does not fit": "over", "undecided": "unsure"}.get(
+        point.state, "other"
+    )
     yield f'<line class="bar" x1="{low:.1f}" y1="{y:.1f}" x2="{high:.1f}" y2="{y:.1f}"/>'
-    yield f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{7 if point.chosen else 5}"/>'
+    yield f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{7 if kind == "chosen" else 5}"/>'
 
 
 def _labels(axes: _Axes, points: Sequence[Point]) -> Iterator[str]:
@@ -162,7 +192,7 @@ def _labels(axes: _Axes, points: Sequence[Point]) -> Iterator[str]:
         for one in points
     ]
     for point in points:
-        text = f"{point.name} (chosen)" if point.chosen else point.name
+        text = f"{point.name} ({point.state})" if point.state else point.name
         x, y, wide = axes.x(point.latency_ms), axes.y(point.size), _LETTER * len(text)
         left = x - wide - 10 if x > _WIDTH / 2 else x + 10
         shifts = (-9, 20, -25, 36, -41)

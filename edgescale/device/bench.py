@@ -81,9 +81,16 @@ class Bench:
     """
 
     def __init__(
-        self, family: Family, variant: VariantRecord, settings: WorkerSettings, rig: Rig
+        self,
+        family: Family,
+        variant: VariantRecord,
+        settings: WorkerSettings,
+        rig: Rig,
+        room: Callable[[VariantRecord], None] | None = None,
     ) -> None:
+        """Starts nothing yet; ``room`` raises where memory is too short to start the worker."""
         self.variant = variant
+        self._room = room
         self.worker: Serving | None = None
         self.problem: EdgescaleError | None = None
         self.runtime: tuple[str, str] | None = None
@@ -99,6 +106,8 @@ class Bench:
     def start(self) -> None:
         """Starts the worker."""
         with self._noting():
+            if self._room is not None:
+                self._room(self.variant)
             self._model_sha256 = model_for(self.variant, self._settings.device).sha256
             worker = self._rig.open_worker(self._family, self.variant, self._settings)
             self.worker = worker

@@ -11,7 +11,7 @@ from types import TracebackType
 
 from edgescale.device.bench import Bench, Measured, Progress
 from edgescale.device.picture import texture
-from edgescale.device.profile import DeviceProfile, Measurement
+from edgescale.device.profile import MOST_LATENCIES, DeviceProfile, Measurement
 from edgescale.device.rig import Rig
 from edgescale.device.session import Session
 from edgescale.device.statistics import nearest_rank
@@ -22,7 +22,6 @@ from edgescale.units import milliseconds
 log = logging.getLogger(__name__)
 
 _WARMUP_RUNS = 3
-_LONG_RUNS = 100  # from here on it is said how long they take
 
 
 class Steps:
@@ -52,10 +51,11 @@ class LiveFigures:
         device: what ``auto`` came to.
         stored: the profile that is believed, if there is one.
         rig: what is measured with.
+        test_runs: fewest and most runs of a test, said before one begins.
         on_runs: called with the number of runs after each block.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is measured, with what, and who is told
         self,
         family: Family,
         settings: WorkerSettings,
@@ -63,15 +63,17 @@ class LiveFigures:
         stored: DeviceProfile | None,
         *,
         rig: Rig | None = None,
+        test_runs: tuple[int, int] = (0, 0),
         on_runs: Callable[[int], None] = lambda runs: None,
     ) -> None:
         self.device = device
         self._family, self._asked, self._stored = family, settings, stored
-        self._rig, self._on_runs = rig or Rig(), on_runs
+        self._rig, self._test_runs, self._on_runs = rig or Rig(), test_runs, on_runs
         self._session: Session | None = None
         self._open: Bench | None = None
         self._benches: dict[str, Bench] = {}
         self._clocks: list[float | None] = []
+        self._announced: set[str] = set()
         self._frame = texture()
 
     def __enter__(self) -> "LiveFigures":
@@ -87,7 +89,7 @@ class LiveFigures:
             self._open.close()
 
     def latencies(self, variant: str, count: int) -> Sequence[float]:
-        """Returns the first latencies in ms, measured now where the profile has fewer.
+        """Returns all latencies in ms, measured now where the profile has fewer than asked for.
 
         Fewer come back where the variant does not run.
 
@@ -98,7 +100,7 @@ class LiveFigures:
         if len(known) < count and not self._failed(variant):
             self._measure(variant, count - len(known))
             known = self._known(variant)
-        return known[:count]
+        return known
 
     def at_hand(self, variant: str) -> bool:
         """Says whether a look at a variant costs nothing."""
@@ -111,13 +113,11 @@ class LiveFigures:
         if bench is None:
             return stored
         found = bench.measurement()
-        if found.error is not None or stored is None:
+        if found.error is not None:
             return found
-        return replace(
-            found,
-            latencies_ms=stored.latencies_ms + found.latencies_ms,
-            pipelined_fps=stored.pipelined_fps,
-        )
+        if not (found.latencies_ms and found.main_pss_bytes):  # broken off before it was weighed
+            return stored
+        return found if stored is None else _added(stored, found)
 
     def profile(self) -> DeviceProfile | None:
         """Returns the profile with what was measured added, None where nothing was."""
@@ -126,6 +126,8 @@ class LiveFigures:
             return self._stored
         found = [self.measurement(name) for name in self._benches]
         entries = tuple(one for one in found if one is not None)
+        if not entries:
+            return self._stored
         clocks = (self._clocks or [None])[0], (self._clocks or [None])[-1]
         return self._session.profile(Measured(*runtime, entries, *clocks), rounds=1)
 
@@ -145,20 +147,25 @@ class LiveFigures:
     def _measure(self, variant: str, runs: int) -> None:
         bench = self._opened(variant)
         before = self._known(variant)
-        if runs >= _LONG_RUNS and before:
-            median_ms = nearest_rank(before, 0.5)
-            log.info(
-                "measuring '%s': at least %d runs, about %.1f s",
-                *(variant, runs, runs * median_ms / 1000),
-            )
+        self._announce(variant, before, bench.latencies_ms)
         bench.block(self._frame, runs)
-        if not before or runs >= _LONG_RUNS:  # not each time: it disturbs the runs that follow
-            bench.weigh()
         self._clocks.append(self._rig.cpu_mhz())
         self._on_runs(runs)
         if not before and bench.latencies_ms:
             median_ms = nearest_rank(bench.latencies_ms, 0.5)
             log.info("looked at '%s': median %s", variant, milliseconds(median_ms))
+
+    def _announce(self, variant: str, known: Sequence[float], measured: Sequence[float]) -> None:
+        """Says before a test how long it may take; a p99 takes minutes on a slow board."""
+        fewest, most = self._test_runs
+        if variant in self._announced or not known or len(measured) >= most:
+            return
+        self._announced.add(variant)
+        median_s = nearest_rank(known, 0.5) / 1000
+        log.info(
+            "testing '%s': a yes takes %d to %d runs, %.1f to %.0f s; a no may come at once",
+            *(variant, fewest, most, fewest * median_s, most * median_s),
+        )
 
     def _opened(self, variant: str) -> Bench:
         """Returns the variant's bench with its worker started, all others' ended."""
@@ -170,7 +177,8 @@ class LiveFigures:
         bench = self._benches.get(variant)
         if bench is None:
             record = self._family.variant(variant)
-            bench = Bench(self._family, record, self._session.settings, self._rig)
+            session = self._session
+            bench = Bench(self._family, record, session.settings, self._rig, session.check_room)
             self._benches[variant] = bench
         if bench.worker is None:
             if self._open is not None:
@@ -178,4 +186,19 @@ class LiveFigures:
             self._open = bench
             bench.start()
             bench.warm_up(self._frame, _WARMUP_RUNS)
+            bench.weigh()
         return bench
+
+
+def _added(stored: Measurement, found: Measurement) -> Measurement:
+    """Returns stored figures with later ones of the same variant added."""
+    latencies_ms = stored.latencies_ms + found.latencies_ms
+    return replace(
+        stored,
+        latencies_ms=latencies_ms[:MOST_LATENCIES],
+        worker_pss_bytes=max(stored.worker_pss_bytes or 0, found.worker_pss_bytes or 0),
+        worker_peak_rss_bytes=max(
+            stored.worker_peak_rss_bytes or 0, found.worker_peak_rss_bytes or 0
+        ),
+        main_pss_bytes=max(stored.main_pss_bytes or 0, found.main_pss_bytes or 0),
+    )

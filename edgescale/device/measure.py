@@ -81,7 +81,13 @@ def profile_with(
     choice, _ = resolve(records, settings, probe())
     session = Session(family, settings, choice.device, records, rig)
     measured = measure(
-        family, records, settings=session.settings, plan=plan, rig=rig, progress=progress
+        family,
+        records,
+        settings=session.settings,
+        plan=plan,
+        rig=rig,
+        room=session.check_room,
+        progress=progress,
     )
     # On an Edge TPU the variants take turns as wholes: two processes would kill each other there.
     return session.profile(measured, plan.rounds if choice.device == "cpu" else 1)

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from edgescale.device.probe import Pressure, pressure
-from edgescale.device.profile import Measurement, Noise
+from edgescale.device.profile import (
+    MOST_BEFORE_PERCENT,
+    MOST_DURING_PERCENT,
+    Measurement,
+    Noise,
+)
 from edgescale.device.statistics import stalled_percent
 
-# Above these the tails of the latencies are other programs' time slices, not the model's.
-_NOISY_BEFORE_PERCENT = 10.0
-_NOISY_DURING_PERCENT = 25.0
 _MOST_AUTOCORRELATION = 0.3  # above, n samples tell much less than n independent ones
 _MOST_CLOCK_DROP = 0.05
 _STEADY_GOVERNORS = ("performance", "schedutil")  # schedutil follows the load within milliseconds
@@ -77,9 +79,9 @@ def _busy(noise: Noise, cores: int) -> Iterator[str]:
         if load is not None and load >= cores:
             yield f"other work filled the cores before it (load {load:.1f} on {cores} cores)"
         return
-    if before > _NOISY_BEFORE_PERCENT:
+    if before > MOST_BEFORE_PERCENT:
         yield f"the CPU was shared before it (PSI: a task waited {before:.0f} % of the time)"
-    if during is not None and during > _NOISY_DURING_PERCENT:
+    if during is not None and during > MOST_DURING_PERCENT:
         yield f"the CPU was shared during it (PSI: a task waited {during:.0f} % of the time)"
 
 

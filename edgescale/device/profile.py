@@ -4,7 +4,7 @@ A figure without its machine, runtime and noise is worthless, so they are one re
 themselves are kept, not only their quantiles: a later budget asks how many of them exceed it.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -19,6 +19,9 @@ from edgescale.device.statistics import (
 )
 
 SCHEMA_VERSION = 2
+# PSI above these: the tails of the latencies are other programs' time slices, not the model's.
+MOST_BEFORE_PERCENT = 10.0
+MOST_DURING_PERCENT = 25.0
 MOST_LATENCIES = 20_000
 
 
@@ -56,6 +59,19 @@ class Noise:
     def noisy(self) -> bool:
         """Says whether anything makes the figures doubtful."""
         return bool(self.flags)
+
+    @property
+    def disturbed(self) -> bool:
+        """Says whether other work took the cores; only another measurement tells how much."""
+        before, during = self.psi_before_percent or 0.0, self.psi_during_percent or 0.0
+        return before > MOST_BEFORE_PERCENT or during > MOST_DURING_PERCENT
+
+    def since(self, earlier: "Noise") -> "Noise":
+        """Returns this one with the doubts of an earlier part of the same profile kept."""
+        flags = dict.fromkeys((*earlier.flags, *self.flags))
+        psi = (earlier.psi_during_percent, self.psi_during_percent)
+        worst = max((one for one in psi if one is not None), default=None)
+        return replace(self, flags=tuple(flags), psi_during_percent=worst)
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,20 @@ from datetime import datetime, timezone
 
 import edgescale
 from edgescale.device.bench import Measured
-from edgescale.device.choose import models_on
+from edgescale.device.choose import model_for, models_on
 from edgescale.device.delegate_file import library_sha256
-from edgescale.device.memory import with_predictions
+from edgescale.device.memory import predicted_worker_bytes, with_predictions
 from edgescale.device.noise import judge_noise, read_now
 from edgescale.device.picture import FRAME_TEXT
 from edgescale.device.probe import probe
 from edgescale.device.profile import SCHEMA_VERSION, DeviceProfile
 from edgescale.device.rig import Rig
 from edgescale.device.threads import search_threads
+from edgescale.errors import DeviceError
 from edgescale.family.manifest import VariantRecord
 from edgescale.family.store import Family
 from edgescale.inference.worker import WorkerSettings
+from edgescale.units import mib
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +64,26 @@ class Session:
         self.settings = replace(settings, threads=threads)
         self._base_bytes = rig.base_bytes(self.settings)
 
+    def check_room(self, variant: VariantRecord) -> None:
+        """Refuses a variant that would be killed for want of memory, by what its file tells.
+
+        Raises:
+            DeviceError: its worker would take more than is left here.
+        """
+        if self._base_bytes is None:
+            return
+        path = self._family.path(model_for(variant, self.settings.device))
+        runtime = self.settings.runtime or ""
+        needed = predicted_worker_bytes(path, self._base_bytes, runtime=runtime)
+        left = self._machine.memory_available_bytes
+        if needed > left:
+            limits = ", ".join(one.group for one in self._machine.memory_limits)
+            raise DeviceError(
+                f"its worker would take about {mib(needed)} ({mib(self._base_bytes)} without the"
+                f" model), but {mib(left)} are left{f' (limits of {limits})' if limits else ''};"
+                " free memory, or raise the limit"
+            )
+
     def profile(self, measured: Measured, rounds: int) -> DeviceProfile:
         """Ends the session: puts the figures beside the conditions they were measured under.
 
@@ -80,6 +102,8 @@ class Session:
         )
         for flag in noise.flags:
             log.warning("the figures are doubtful: %s", flag)
+        if self._begun is not None:
+            noise = noise.since(self._begun.noise)
         now = rfc3339(datetime.now(timezone.utc))
         fresh = {one.variant for one in measured.variants}
         kept = () if self._begun is None else self._begun.variants

@@ -26,22 +26,25 @@ _WORKERS_AT_ONCE = 8  # each holds an interpreter: 30 to 100 MiB
 _LONG_S = 20.0  # a wait that is announced
 
 
-def measure(
+def measure(  # noqa: PLR0913 - what, how much, with what, and who is asked and told
     family: Family,
     variants: Sequence[VariantRecord],
     *,
     settings: WorkerSettings,
     plan: Plan,
     rig: Rig,
+    room: Callable[[VariantRecord], None] | None = None,
     progress: Progress | None = None,
 ) -> Measured:
     """Measures the variants; one that fails is recorded with its error and the rest goes on.
+
+    One for which ``room`` raises is not started.
 
     Raises:
         EdgescaleError: the machine lacks the runtime or the device, or no variant at all could be
             measured (then the first one's error).
     """
-    benches = [Bench(family, variant, settings, rig) for variant in variants]
+    benches = [Bench(family, variant, settings, rig, room) for variant in variants]
     steps = len(benches) * plan.runs
     done = 0
     clocks: list[float | None] = []

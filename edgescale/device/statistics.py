@@ -79,6 +79,21 @@ def _interval_ranks(n: int, fraction: float, confidence: float) -> tuple[int, in
     return low, None
 
 
+def at_most(count: int, n: int, share: float) -> float:
+    """Returns the chance of at most ``count`` of n independent trials, each of chance ``share``."""
+    yes, no = math.log(share), math.log1p(-share)
+    return math.fsum(
+        math.exp(
+            math.lgamma(n + 1)
+            - math.lgamma(k + 1)
+            - math.lgamma(n - k + 1)
+            + k * yes
+            + (n - k) * no
+        )
+        for k in range(count + 1)
+    )
+
+
 def autocorrelation(samples: Sequence[float]) -> float | None:
     """Returns the lag-1 autocorrelation of samples in the order taken, None below 20 of them.
 

@@ -15,11 +15,12 @@ from pathlib import Path
 import edgescale
 from edgescale.device.profile import DeviceProfile, parse_time
 from edgescale.device.profile_record import read_profile
-from edgescale.errors import ProfileError, WorkerDied
+from edgescale.errors import ProfileError
 from edgescale.family.store import Family, replacing, write_json
 
 ENVIRONMENT = "EDGESCALE_DEVICES"
 FRESH_FOR = timedelta(days=30)
+DOUBTFUL_FOR = timedelta(minutes=10)  # what was measured beside other work may be wrong either way
 
 
 @dataclass(frozen=True)
@@ -170,10 +171,8 @@ def find_fresh(
         return f"the stored one of {profile.time} is no longer true: {profile.stale}"
     if not timedelta(0) <= now - measured <= FRESH_FOR:
         return f"the stored one is of {profile.time}, not of the last {FRESH_FOR.days} days"
-    # A worker dies of a full memory or a pulled stick as well as of its model: ask it again.
-    died = next((one for one in profile.variants if one.error_kind == WorkerDied.__name__), None)
-    if died is not None:
-        return f"the stored one has no figures of '{died.variant}' ({died.error})"
+    if profile.noise.disturbed and now - measured > DOUBTFUL_FOR:
+        return f"the stored one of {profile.time} was measured beside other work"
     return profile
 
 

@@ -52,7 +52,26 @@ def search_threads(
     counts = thread_counts()
     if settings.threads is not None or settings.device != "cpu" or len(counts) == 1:
         return settings.threads or 1, ()
-    variant = sorted(variants, key=lambda one: one.macs)[len(variants) // 2]
+    middle = len(variants) // 2
+    by_size = sorted(variants, key=lambda one: one.macs)
+    for place in sorted(range(len(by_size)), key=lambda place: abs(place - middle)):
+        trials = _tried(family, by_size[place], settings, counts, rig)
+        if trials:
+            threads = fastest(trials)
+            tried = ", ".join(f"{one.threads}: {milliseconds(one.median_ms)}" for one in trials)
+            log.info("threads: %d (medians of '%s': %s)", threads, by_size[place].name, tried)
+            return threads, trials
+    return 1, ()  # nothing runs here, and who measures will say why
+
+
+def _tried(
+    family: Family,
+    variant: VariantRecord,
+    settings: WorkerSettings,
+    counts: Sequence[int],
+    rig: Rig,
+) -> tuple[ThreadTrial, ...]:
+    """Returns the medians of one variant, none where it does not run."""
     frame = texture()
     with ExitStack() as stack:
         benches = []
@@ -61,19 +80,17 @@ def search_threads(
             stack.callback(bench.close)
             bench.start()
             bench.warm_up(frame, _WARMUP_RUNS)
+            if bench.problem is not None:
+                return ()
             benches.append(bench)
         for _ in range(_ROUNDS):
             for bench in benches:
                 bench.block(frame, _RUNS_PER_ROUND, uncounted=UNCOUNTED)
-    trials = tuple(
+    return tuple(
         ThreadTrial(count, nearest_rank(bench.latencies_ms, 0.5))
         for count, bench in zip(counts, benches, strict=True)
         if bench.problem is None
     )
-    threads = fastest(trials)
-    tried = ", ".join(f"{one.threads}: {milliseconds(one.median_ms)}" for one in trials)
-    log.info("threads: %d (medians of '%s' with %s)", threads, variant.name, tried)
-    return threads, trials
 
 
 def thread_counts() -> tuple[int, ...]:

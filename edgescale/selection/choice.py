@@ -21,12 +21,18 @@ from edgescale.family.store import Family
 from edgescale.inference.worker import WorkerSettings
 from edgescale.selection.budget import Budget
 from edgescale.selection.eligible import eligible
-from edgescale.selection.explanation import DOMINATED, NOT_MEASURED, Rejection, budget_text
+from edgescale.selection.explanation import (
+    DOMINATED,
+    NOT_MEASURED,
+    NOT_PROVEN,
+    Rejection,
+    budget_text,
+)
 from edgescale.selection.figures import Figures, Memory, StoredFigures, looked_at
 from edgescale.selection.order import Order, ordered
-from edgescale.selection.policy import LOOK_RUNS, LargestWithin
+from edgescale.selection.policy import LOOK_RUNS, LargestWithin, Search
 from edgescale.selection.reasons import Reasons, dominated_ones
-from edgescale.selection.sequential import RULES, LimitTest, RateLimit, TailLimit, Trial
+from edgescale.selection.sequential import FITS, RULES, LimitTest, RateLimit, TailLimit, Trial
 
 log = logging.getLogger(__name__)
 
@@ -110,11 +116,11 @@ def select_by(
         # Nothing says that time rises with size, so each is looked at.
         looked = [name for name in names if search.look(name) is not None]
         kept = [name for name in looked if memory.keeps(name)]
-        rejected |= dominated_ones(order, {name: search.found.looks[name] for name in kept})
-        found = search.search([name for name in kept if name not in rejected])
+        beaten = dominated_ones(order, {name: search.found.looks[name] for name in kept})
     else:
-        rejected |= dominated_ones(order, None)
-        found = search.search([name for name in names if name not in rejected])
+        kept, beaten = names, dominated_ones(order, None)
+    found = _searched(search, kept, beaten)
+    rejected |= {name: reason for name, (_, reason) in beaten.items()}
     reasons = Reasons(figures, budget, order, memory)
     everyone = family.manifest.variants
     for variant in everyone:
@@ -124,7 +130,7 @@ def select_by(
     chosen = next((one for one in everyone if one.name == found.chosen), None)
     measurement = None if chosen is None else figures.measurement(chosen.name)
     if chosen is None or measurement is None:
-        raise _nothing_fits(family, rejections, budget)
+        raise _nothing_fits(family, rejections, budget, order, found.looks)
     below = [one for one in names[: names.index(chosen.name)] if rejected[one].kind != DOMINATED]
     ladder = [(family.variant(name), looked_at(name, figures, adapt)) for name in below]
     return Selection(
@@ -137,6 +143,27 @@ def select_by(
         (*((one, entry) for one, entry in ladder if entry is not None), (chosen, measurement)),
         found.looks,
     )
+
+
+def _searched(
+    search: LargestWithin, names: Sequence[str], beaten: dict[str, tuple[str, Rejection]]
+) -> Search:
+    """Searches without the variants that are beaten; takes back those whose better failed.
+
+    A few runs tell which one is faster, not whether it keeps the limit or runs at all.
+    """
+    while True:
+        found = search.search([name for name in names if name not in beaten])
+        floor = -1 if found.chosen is None else names.index(found.chosen)
+        back = [
+            name
+            for name, (better, _) in beaten.items()
+            if names.index(name) > floor and found.state(better) not in (None, FITS)
+        ]
+        if not back:
+            return found
+        for name in back:
+            del beaten[name]
 
 
 def choose(  # noqa: PLR0913 - the call behind two verbs
@@ -171,17 +198,30 @@ def choose(  # noqa: PLR0913 - the call behind two verbs
     if known.profile is None:
         name = family.manifest.name
         log.warning("measuring '%s' on this machine first: %s", name, known.reason)
-    runs = LOOK_RUNS * len(family.manifest.variants)
-    runs += sum(test.most_runs for test in limit_tests(budget))
-    steps = Steps(progress, runs)
+    tests = limit_tests(budget)
+    fewest = max((test.fewest_runs for test in tests), default=0)
+    most = max((test.most_runs for test in tests), default=0)
+    steps = Steps(progress, LOOK_RUNS * len(family.manifest.variants) + most)
     with LiveFigures(
-        family, settings, known.device, known.profile, rig=rig, on_runs=steps.add
+        family,
+        settings,
+        known.device,
+        known.profile,
+        rig=rig,
+        test_runs=(fewest, most),
+        on_runs=steps.add,
     ) as figures:
+        refusal: NothingFits | None = None
         try:
             selection = select_by(family, figures, budget, adapt=adapt)
+        except NothingFits as problem:
+            refusal = problem
+            raise
         finally:
             steps.end()
             profile = figures.profile()
+            if refusal is not None:
+                refusal.profile = profile
             if profile is not None and profile is not known.profile:
                 keep(known.folder, profile)
     if profile is None:  # a choice stands on figures
@@ -205,6 +245,7 @@ def rejections_to_list(rejections: Sequence[Rejection]) -> list[dict[str, Any]]:
         {
             "variant": rejection.variant,
             "kind": rejection.kind,
+            "state": rejection.state,
             "excesses": [
                 {**asdict(excess), "over": excess.over, "over_percent": excess.over_percent}
                 for excess in rejection.excesses
@@ -217,25 +258,28 @@ def rejections_to_list(rejections: Sequence[Rejection]) -> list[dict[str, Any]]:
 
 
 def _nothing_fits(
-    family: Family, rejections: Sequence[Rejection], budget: Budget
+    family: Family,
+    rejections: Sequence[Rejection],
+    budget: Budget,
+    order: Order,
+    looks: Mapping[str, float],
 ) -> NothingFits | DeviceError:
-    name, kept = family.manifest.name, tuple(rejections)
+    name = family.manifest.name
     broken = [one for one in rejections if one.kind == NOT_MEASURED]
     if len(broken) == len(rejections):
         reasons = "; ".join(f"{one.variant} {one.text}" for one in broken)
         return DeviceError(f"no variant of '{name}' runs on this machine: {reasons}")
-    close = [one for one in rejections if one.excesses or one.trials]
-    if not close:
-        return NothingFits(
-            f"no variant of '{name}' can be held against the budget ({budget_text(budget)}):"
-            f" '{rejections[0].variant}': {rejections[0].text}",
-            kept,
-        )
-    nearest = min(
-        close, key=lambda one: max((excess.over_percent for excess in one.excesses), default=0.0)
+    # Tested ones first: a median of few runs says little of how far a percentile is off.
+    close = sorted(
+        (one for one in rejections if one.excesses or one.trials),
+        key=lambda one: (not one.trials, max([e.over_percent for e in one.excesses], default=0)),
     )
+    nearest = close[0] if close else rejections[0]
+    fits = "is proven to fit" if any(one.kind == NOT_PROVEN for one in rejections) else "fits"
     return NothingFits(
-        f"no variant of '{name}' fits ({budget_text(budget)}); the nearest miss is"
+        f"no variant of '{name}' {fits} ({budget_text(budget)}); the nearest miss is"
         f" '{nearest.variant}': {nearest.text}; relax the budget or build a smaller variant",
-        kept,
+        tuple(rejections),
+        order=order,
+        looks=looks,
     )

@@ -7,12 +7,12 @@ between them tell whether to buy hardware or to relax the budget by a hair.
 from dataclasses import dataclass
 
 from edgescale.device.profile import Measurement
-from edgescale.device.statistics import exceedances, nearest_rank, serial_fps
+from edgescale.device.statistics import nearest_rank, serial_fps
 from edgescale.selection.budget import Budget
-from edgescale.selection.sequential import RULES, UNDECIDED, Trial
+from edgescale.selection.sequential import RULES, Trial
 from edgescale.units import mib, milliseconds
 
-# Kinds of a rejection.
+# Kinds of a rejection; ``STATES`` is what a table says of them.
 OVER_BUDGET = "over_budget"  # it breaks a limit
 NOT_PROVEN = "undecided"  # its figures cannot be told from the limit
 SMALLER = "smaller"  # it fits too
@@ -20,6 +20,16 @@ DOMINATED = "dominated"  # a larger one is faster
 NOT_TRIED = "not_tried"
 NOT_MEASURED = "not_measured"  # it does not run here
 NOT_KNOWN = "not_known"  # what the budget asks for is not in the family
+
+STATES = {
+    OVER_BUDGET: "does not fit",
+    NOT_PROVEN: "undecided",
+    SMALLER: "fits",
+    DOMINATED: "dropped",
+    NOT_TRIED: "not tried",
+    NOT_MEASURED: "fails",
+    NOT_KNOWN: "not known",
+}
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,11 @@ class Rejection:
     text: str
     trials: tuple[Trial, ...] = ()
 
+    @property
+    def state(self) -> str:
+        """Returns the kind in words, such as ``does not fit`` or ``undecided``."""
+        return STATES[self.kind]
+
 
 def measured_excesses(
     entry: Measurement, budget: Budget, memory_bytes: float
@@ -89,30 +104,40 @@ def measured_excesses(
 
 
 def over_budget(
-    variant: str, broken: tuple[Excess, ...], trials: tuple[Trial, ...] = ()
+    variant: str, broken: tuple[Excess, ...], trials: tuple[Trial, ...] = (), counts: str = ""
 ) -> Rejection:
-    """Explains a variant that breaks limits."""
-    return Rejection(variant, OVER_BUDGET, broken, "; ".join(map(_sentence, broken)), trials)
+    """Explains a variant that breaks limits.
+
+    Args:
+        variant: its name.
+        broken: the limits, with the measured figures; none where only the counts tell.
+        trials: what the tests said.
+        counts: of the tests, in words.
+    """
+    text = "; ".join(map(_sentence, broken)) or f"does not fit: {counts}"
+    return Rejection(variant, OVER_BUDGET, broken, text, trials)
 
 
-def not_proven(
-    entry: Measurement, budget: Budget, trials: tuple[Trial, ...], most_runs: int
-) -> Rejection:
+def not_proven(entry: Measurement, budget: Budget, trials: tuple[Trial, ...]) -> Rejection:
     """Explains a variant whose figures cannot be told from the limit."""
+    text = f"too close to the limit to tell: {trials_text(entry, budget, trials)}"
+    return Rejection(entry.variant, NOT_PROVEN, (), text, trials)
+
+
+def trials_text(entry: Measurement, budget: Budget, trials: tuple[Trial, ...]) -> str:
+    """Returns the counts that the tests stand on."""
     parts = []
     for trial in trials:
-        if trial.exceedances is None:
-            parts.append(f"{serial_fps(entry.latencies_ms):.2f} fps in {trial.n} runs")
-        elif budget.latency_ms is not None:
-            over = exceedances(entry.latencies_ms[: trial.n], budget.latency_ms)
+        if trial.exceedances is not None and budget.latency_ms is not None:
+            share = 100 * trial.exceedances / max(1, trial.n)
             parts.append(
-                f"{over} of {trial.n} runs over {milliseconds(budget.latency_ms)}"
-                f" ({100 * over / max(1, trial.n):.1f} %, where {100 - budget.percentile} % may be)"
+                f"{trial.exceedances} of {trial.n} runs over {milliseconds(budget.latency_ms)}"
+                f" ({share:.1f} %, where {100 - budget.percentile} % may be)"
             )
-    ended = trials and trials[-1].state == UNDECIDED and trials[-1].n < most_runs
-    advice = f"; measure more: edgescale profile --runs {most_runs}" if ended else ""
-    text = f"undecided, too close to the limit to tell: {', '.join(parts)}"
-    return Rejection(entry.variant, NOT_PROVEN, (), f"{text}{advice}", trials)
+        elif trial.exceedances is None and budget.min_fps is not None:
+            fps = serial_fps(entry.latencies_ms)
+            parts.append(f"{fps:.2f} fps in {trial.n} runs, {budget.min_fps:.4g} wanted")
+    return ", ".join(parts)
 
 
 def smaller(variant: str, chosen: str, trials: tuple[Trial, ...]) -> Rejection:
@@ -121,13 +146,13 @@ def smaller(variant: str, chosen: str, trials: tuple[Trial, ...]) -> Rejection:
 
 
 def not_tried(variant: str, why: str) -> Rejection:
-    """Explains a variant that nobody measured, because another one told enough."""
-    return Rejection(variant, NOT_TRIED, (), f"not tried: {why}")
+    """Explains a variant that nobody tested, because another one told enough."""
+    return Rejection(variant, NOT_TRIED, (), why)
 
 
 def dominated(variant: str, better: str, why: str) -> Rejection:
     """Explains a variant that another beats both in size and in time."""
-    return Rejection(variant, DOMINATED, (), f"dropped: '{better}' {why}")
+    return Rejection(variant, DOMINATED, (), f"'{better}' {why}")
 
 
 def not_measured(variant: str, reason: str) -> Rejection:

@@ -36,6 +36,8 @@ class Order:
     def text(self) -> str:
         """Says in one sentence what ordered the variants."""
         pairs = len(self.variants) * (len(self.variants) - 1) // 2
+        if not pairs:
+            return "there is only one to choose from"
         if not self.resolved:
             why = "no pair was evaluated on the same images"
             if self.compared:

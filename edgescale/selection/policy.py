@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from edgescale.device.statistics import nearest_rank
-from edgescale.selection.sequential import DOES_NOT_FIT, FITS, UNDECIDED, LimitTest, Trial
+from edgescale.selection.sequential import FITS, UNDECIDED, LimitTest, Trial, worst_state
 
 LOOK_RUNS = 5
 
@@ -19,9 +19,9 @@ class Sampler(Protocol):
     """Where latencies come from: a stored profile, a measurement made now, or a simulation."""
 
     def latencies(self, variant: str, count: int) -> Sequence[float]:
-        """Returns the first ``count`` latencies of a variant in ms, fewer where there are no more.
+        """Returns at least ``count`` latencies of a variant in ms, fewer where it does not run.
 
-        The same variant gives the same latencies however often it is asked.
+        The same variant gives the same latencies in the same order however often it is asked.
         """
 
 
@@ -31,7 +31,7 @@ class Search:
 
     Attributes:
         chosen: the largest variant that fits, None where none does.
-        looks: median of a few runs in ms of each variant that was looked at.
+        looks: median in ms of each variant when it was looked at.
         trials: what each test said, by variant and in the order of the tests; without a test that
             failed there is one trial for each.
     """
@@ -42,10 +42,7 @@ class Search:
 
     def state(self, variant: str) -> str | None:
         """Returns what the tests of a variant came to, None where it was not tested."""
-        if variant not in self.trials:
-            return None
-        states = [trial.state for trial in self.trials[variant]]
-        return next((one for one in (DOES_NOT_FIT, UNDECIDED) if one in states), FITS)
+        return worst_state(self.trials[variant]) if variant in self.trials else None
 
 
 class LargestWithin:
@@ -86,9 +83,9 @@ class LargestWithin:
         return self.found
 
     def look(self, variant: str) -> float | None:
-        """Returns the median of a few runs in ms, None where the variant does not run."""
+        """Returns the median of at least a few runs in ms, None where the variant does not run."""
         if variant not in self.found.looks:
-            latencies = self._sampler.latencies(variant, LOOK_RUNS)[:LOOK_RUNS]
+            latencies = self._sampler.latencies(variant, LOOK_RUNS)
             if not latencies:
                 return None
             self.found.looks[variant] = nearest_rank(latencies, 0.5)

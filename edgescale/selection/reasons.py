@@ -12,18 +12,29 @@ from edgescale.selection.explanation import (
     not_tried,
     over_budget,
     smaller,
+    trials_text,
 )
 from edgescale.selection.figures import Figures, Memory
 from edgescale.selection.order import Order
 from edgescale.selection.policy import Search
-from edgescale.selection.sequential import FITS, RULES, TailLimit, Trial
+from edgescale.selection.sequential import (
+    DOES_NOT_FIT,
+    FITS,
+    RULES,
+    UNDECIDED,
+    TailLimit,
+    Trial,
+    worst_state,
+)
 from edgescale.units import milliseconds
 
 _CLEARLY_FASTER = 0.95  # of the other's median: a few runs do not tell less apart
 
 
-def dominated_ones(order: Order, medians_ms: Mapping[str, float] | None) -> dict[str, Rejection]:
-    """Returns the variants that a larger one beats in time, by name.
+def dominated_ones(
+    order: Order, medians_ms: Mapping[str, float] | None
+) -> dict[str, tuple[str, Rejection]]:
+    """Returns the variants that a larger one beats in time: by name, which one, and the reason.
 
     Args:
         order: the variants, smallest first.
@@ -45,7 +56,7 @@ def dominated_ones(order: Order, medians_ms: Mapping[str, float] | None) -> dict
             times = (milliseconds(costs[one.name]) for one in (fastest, variant))
             size = "as large" if fastest.macs == variant.macs else "larger"
             why = "is {} and faster (median {} < {})".format(size, *times)
-        found[variant.name] = dominated(variant.name, fastest.name, why)
+        found[variant.name] = fastest.name, dominated(variant.name, fastest.name, why)
     return found
 
 
@@ -74,16 +85,20 @@ class Reasons:
         trials = found.trials.get(variant, ())
         if not trials and is_smaller:
             trials = self._judged(entry.latencies_ms)
-        broken = measured_excesses(entry, self._budget, self._memory.needed_bytes(variant))
-        if broken:
-            return over_budget(variant, broken, trials)
+        state = worst_state(trials)
+        needed_bytes = self._memory.needed_bytes(variant)
+        broken = measured_excesses(entry, self._budget, needed_bytes)
+        keeps = self._memory.keeps(variant)
+        if state == UNDECIDED and keeps and not is_smaller:
+            return not_proven(entry, self._budget, trials)
+        if state == DOES_NOT_FIT or not keeps:
+            return over_budget(variant, broken, trials, trials_text(entry, self._budget, trials))
         if is_smaller and found.chosen is not None:
-            if all(trial.state == FITS for trial in trials):
+            if trials and state == FITS:
                 return smaller(variant, found.chosen, trials)
             return not_tried(variant, f"'{found.chosen}' is larger and fits")
-        if trials:
-            most_runs = RULES[self._budget.percentile].most_runs
-            return not_proven(entry, self._budget, trials, most_runs)
+        if broken:
+            return over_budget(variant, broken, trials)
         return not_tried(variant, self._too_slow(found))
 
     def _judged(self, latencies_ms: tuple[float, ...]) -> tuple[Trial, ...]:

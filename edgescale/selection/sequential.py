@@ -13,12 +13,16 @@ from dataclasses import dataclass
 from statistics import NormalDist, fmean, stdev
 from typing import Protocol
 
+from edgescale.device.statistics import at_most, exceedances
+
 FITS, DOES_NOT_FIT, UNDECIDED = "fits", "does not fit", "undecided"
 
 _BLOCK_RUNS = 10  # runs beside each other are alike; means of blocks are less so
 _RATE_RUNS = (100, 600)
+_RATE_LOOKS = _RATE_RUNS[1] // _RATE_RUNS[0]
 _CHUNK_RUNS = 10
-_CONFIDENCE = 0.95
+_STORED_RUNS = 50  # so many more than the test needed were not measured for it
+_WRONG = 0.05
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,12 @@ class Trial:
     exceedances: int | None
 
 
+def worst_state(trials: Sequence[Trial]) -> str:
+    """Returns what several tests of one variant come to; none at all fits."""
+    states = [trial.state for trial in trials]
+    return next((one for one in (DOES_NOT_FIT, UNDECIDED) if one in states), FITS)
+
+
 class LimitTest(Protocol):
     """A limit on the time of a run, and how it is tested."""
 
@@ -43,6 +53,10 @@ class LimitTest(Protocol):
     @property
     def median_hopeless_ms(self) -> float:
         """Returns the median from which on the test would be a waste."""
+
+    @property
+    def fewest_runs(self) -> int:
+        """Returns how many runs the quickest yes takes."""
 
     @property
     def most_runs(self) -> int:
@@ -121,17 +135,36 @@ class TailLimit:
         return 1.1 * self.limit_ms
 
     @property
+    def fewest_runs(self) -> int:
+        """Returns how many runs the quickest yes takes."""
+        return self.rule.fewest_runs
+
+    @property
     def most_runs(self) -> int:
         """Returns where the test gives up."""
         return self.rule.most_runs
 
     def wanted_runs(self, n: int) -> int:
-        """Returns the fewest that can say yes, then ten more each time."""
-        wanted = max(self.rule.fewest_runs, n + _CHUNK_RUNS)
-        return min(self.rule.most_runs, wanted)
+        """Returns ten more each time: a clear no comes early."""
+        return min(self.rule.most_runs, n + _CHUNK_RUNS)
 
     def judge(self, latencies_ms: Sequence[float]) -> Trial:
-        """Judges latencies in order; what comes after the decision is not looked at."""
+        """Judges latencies in the order they were measured.
+
+        Where a profile holds many more than the sequential test needed, all of them count: an exact
+        binomial test goes before it.
+        """
+        trial, n = self._in_order(latencies_ms), len(latencies_ms)
+        if n < trial.n + _STORED_RUNS:
+            return trial
+        over = exceedances(latencies_ms, self.limit_ms)
+        if at_most(over, n, self.rule.allowed) <= self.rule.wrong:
+            return Trial(FITS, n, over)
+        if over and 1 - at_most(over - 1, n, self.rule.allowed) <= self.rule.wrong:
+            return Trial(DOES_NOT_FIT, n, over)
+        return trial
+
+    def _in_order(self, latencies_ms: Sequence[float]) -> Trial:
         rule = self.rule
         over_step, under_step, decided = rule.step_over, rule.step_under, rule.decided
         ratio, over = 0.0, 0
@@ -163,6 +196,11 @@ class RateLimit:
         return 1.1 * self.limit_ms
 
     @property
+    def fewest_runs(self) -> int:
+        """Returns how many runs the quickest yes takes."""
+        return _RATE_RUNS[0]
+
+    @property
     def most_runs(self) -> int:
         """Returns where the test gives up."""
         return _RATE_RUNS[1]
@@ -173,7 +211,10 @@ class RateLimit:
         return min(most, fewest * (n // fewest + 1))
 
     def judge(self, latencies_ms: Sequence[float]) -> Trial:
-        """Judges by the 95 % interval of the mean of block means, at each hundred runs."""
+        """Judges by an interval of the mean of block means, at each hundred runs.
+
+        The 5 % of wrong answers are shared out over the looks.
+        """
         fewest, most = _RATE_RUNS
         n = 0
         for n in range(fewest, min(most, len(latencies_ms)) + 1, fewest):
@@ -186,7 +227,10 @@ class RateLimit:
 
 
 def mean_interval(latencies_ms: Sequence[float]) -> tuple[float, float]:
-    """Returns both ends of the 95 % interval of the mean of at least 20 latencies, by blocks."""
+    """Returns both ends of an interval of the mean of at least 20 latencies, by blocks.
+
+    One of the looks that a test may take at it is wrong on one side with a chance of 5 % at most.
+    """
     starts = range(0, len(latencies_ms) - _BLOCK_RUNS + 1, _BLOCK_RUNS)
     blocks = [fmean(latencies_ms[start : start + _BLOCK_RUNS]) for start in starts]
     half_ms = _student(len(blocks) - 1) * stdev(blocks) / math.sqrt(len(blocks))
@@ -195,8 +239,8 @@ def mean_interval(latencies_ms: Sequence[float]) -> tuple[float, float]:
 
 
 def _student(freedom: int) -> float:
-    """Returns the two-sided 95 % quantile of Student's t (Abramowitz and Stegun, 26.7.5)."""
-    z = NormalDist().inv_cdf((1 + _CONFIDENCE) / 2)
+    """Returns the quantile of Student's t for one look (Abramowitz and Stegun, 26.7.5)."""
+    z = NormalDist().inv_cdf(1 - _WRONG / _RATE_LOOKS)
     return (
         z
         + (z**3 + z) / (4 * freedom)

@@ -10,17 +10,19 @@ import stat
 import tempfile
 from contextlib import suppress
 from dataclasses import asdict
+from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from edgescale.errors import SinkFailed
 from edgescale.inference.preparation import Image
+from edgescale.stream.event import Event
 from edgescale.stream.ffmpeg import ffmpeg_path
 from edgescale.units import mib
 
 if TYPE_CHECKING:
-    from edgescale.stream.pipeline import FrameResult
+    from edgescale.stream.flight import FrameResult
 
 SCHEMA_VERSION = 1
 DEFAULT_FPS = 30.0
@@ -44,9 +46,23 @@ def result_record(result: "FrameResult", source: str) -> dict[str, Any]:
         "position_s": result.position_s,
         "name": result.name,
         "age_ms": round(result.age_ms, 3),
+        "latency_ms": round(result.latency_ms, 3),
         "invoke_ms": round(result.invoke_ms, 3),
         "dropped": result.dropped,
         "predictions": [asdict(prediction) for prediction in result.predictions],
+    }
+
+
+def event_record(event: Event, source: str) -> dict[str, Any]:
+    """Returns what happened beside the results, for one line of JSON among theirs."""
+    now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "event": event.kind,
+        "time": now.replace("+00:00", "Z"),
+        "source": source,
+        "text": event.text,
+        **event.details,
     }
 
 

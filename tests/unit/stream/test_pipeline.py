@@ -8,7 +8,7 @@ from edgescale.errors import ManifestError, SourceLost, SourceNotFound, WorkerDi
 from edgescale.selection.budget import Budget
 from edgescale.stream.frame import Frame
 from edgescale.stream.pipeline import FrameResult, classify, run
-from tests.fakes import FakeWorker, collect, fake_family, picture
+from tests.fakes import Clock, FakeWorker, collect, fake_family, picture
 
 
 class FakeSource:
@@ -129,3 +129,63 @@ def test_wrong_arguments_are_refused_before_anything_is_opened(
 ) -> None:
     with pytest.raises(ValueError, match=said):
         next(classify(tmp_path / "no family", "no source", **wrong))
+
+
+class FakeWatch:
+    """Wants a swap after so many results, and notes what was under way then."""
+
+    def __init__(self, worker: Any, after: int) -> None:
+        self.worker, self.after = worker, after
+        self.latencies_ms: list[float] = []
+        self.under_way_at_swap: list[int] = []
+
+    @property
+    def swap_due(self) -> bool:
+        return len(self.latencies_ms) >= self.after and not self.under_way_at_swap
+
+    def swap(self) -> None:
+        self.under_way_at_swap.append(self.worker.under_way)
+
+    def observe(self, latency_ms: float) -> None:
+        self.latencies_ms.append(latency_ms)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_swap_waits_until_nothing_is_under_way_and_keeps_the_order(
+    worker: Any, live: bool
+) -> None:
+    watch = FakeWatch(worker, after=3)
+    results = list(run(FakeSource(8, live=live), worker, watch=watch))
+    assert [result.index for result in results] == list(range(8))
+    assert watch.under_way_at_swap == [0]
+    assert watch.latencies_ms == [result.latency_ms for result in results]
+
+
+def test_a_frame_that_waited_for_the_one_before_is_not_late_for_that(
+    worker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgescale.stream.flight.time.monotonic", clock := Clock())
+    worker.clock = clock  # a result takes 5 ms, submission nothing
+    results = list(run(FakeSource(4), worker))
+    assert [result.latency_ms for result in results] == pytest.approx([5.0] * 4)
+
+
+def test_a_slow_source_does_not_make_its_answers_late(
+    worker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgescale.stream.flight.time.monotonic", clock := Clock())
+
+    class Slow(FakeSource):
+        def __iter__(self) -> Iterator[Frame]:
+            for frame in super().__iter__():
+                clock.now_s += 0.5  # decoding; the answer of the frame before lies ready
+                yield frame
+
+    results = list(run(Slow(4), worker))
+    # The last two answers are fetched at one instant of this clock.
+    assert [result.latency_ms for result in results[:3]] == [worker.invoke_ms] * 3
+
+
+def test_adapt_without_a_latency_budget_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="needs a latency budget"):
+        next(classify(tmp_path, "0", adapt=True, budget=Budget(min_fps=3)))

@@ -18,6 +18,7 @@ RESULT = FrameResult(
     image=picture(),
     captured_s=1.0,
     age_ms=12.34567,
+    latency_ms=11.98765,
     invoke_ms=10.0,
     position_s=0.1,
     name=None,
@@ -38,7 +39,7 @@ def test_a_record_holds_time_age_and_predictions_and_its_line_steers_no_terminal
     assert line.isascii()
     assert "\x1b" not in line
     back = json.loads(line)
-    assert back["age_ms"] == 12.346
+    assert (back["age_ms"], back["latency_ms"]) == (12.346, 11.988)
     assert (back["device"], back["runtime"]) == ("cpu", "ai_edge_litert")
     assert back["predictions"] == [{"class_id": 0, "label": "cat\x1b[2J\u202e", "score": 0.75}]
     assert result_record(replace(RESULT, predictions=()), "v")["predictions"] == []
