@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgescale.device.statistics import nearest_rank
-from edgescale.selection.policy import LargestWithin
+from edgescale.selection.policy import LOOK_RUNS, LargestWithin
 from edgescale.selection.sequential import RULES, TailLimit
 
 VARIANTS = 9
@@ -179,7 +179,8 @@ def main() -> None:
         f" noise {_span(NOISE)}, contention {_span(CONTENTION)} as AR(1) with rho {RHO[0]} to"
         f" {RHO[1]}, spikes {_span(SPIKE_SHARE)} of x{SPIKE_FACTOR[0]} to x{SPIKE_FACTOR[1]}, in"
         f" {CLIFF_SHARE:.0%} a cliff of x{CLIFF_FACTOR[0]} to x{CLIFF_FACTOR[1]}; budget uniform in"
-        f" log latency from half the fastest median to twice the slowest; rule: {RULES[95]}"
+        f" log latency from half the fastest median to twice the slowest; rule: {RULES[95]}, after"
+        f" a look of {LOOK_RUNS} runs"
     )
     made = worlds(asked.worlds, asked.seed)
     print(

@@ -109,22 +109,27 @@ class LiveFigures:
     def measurement(self, variant: str) -> Measurement | None:
         """Returns all figures of a variant so far, None where it was not measured."""
         stored = None if self._stored is None else self._stored.measurement(variant)
+        return self._added(variant) or stored
+
+    def _added(self, variant: str) -> Measurement | None:
+        """Returns the figures of a variant with what was measured now, None without any of it."""
         bench = self._benches.get(variant)
         if bench is None:
-            return stored
+            return None
         found = bench.measurement()
         if found.error is not None:
             return found
         if not (found.latencies_ms and found.main_pss_bytes):  # broken off before it was weighed
-            return stored
-        return found if stored is None else _added(stored, found)
+            return None
+        stored = None if self._stored is None else self._stored.measurement(variant)
+        return found if stored is None else _joined(stored, found)
 
     def profile(self) -> DeviceProfile | None:
         """Returns the profile with what was measured added, None where nothing was."""
         runtime = next((bench.runtime for bench in self._benches.values() if bench.runtime), None)
         if self._session is None or runtime is None:
             return self._stored
-        found = [self.measurement(name) for name in self._benches]
+        found = [self._added(name) for name in self._benches]
         entries = tuple(one for one in found if one is not None)
         if not entries:
             return self._stored
@@ -190,7 +195,7 @@ class LiveFigures:
         return bench
 
 
-def _added(stored: Measurement, found: Measurement) -> Measurement:
+def _joined(stored: Measurement, found: Measurement) -> Measurement:
     """Returns stored figures with later ones of the same variant added."""
     latencies_ms = stored.latencies_ms + found.latencies_ms
     return replace(

@@ -94,7 +94,8 @@ class Reasons:
         if state == DOES_NOT_FIT or not keeps:
             return over_budget(variant, broken, trials, trials_text(entry, self._budget, trials))
         if is_smaller and found.chosen is not None:
-            if trials and state == FITS:
+            timed = self._budget.latency_ms is not None or self._budget.min_fps is not None
+            if state == FITS and (trials or not timed):
                 return smaller(variant, found.chosen, trials)
             return not_tried(variant, f"'{found.chosen}' is larger and fits")
         if broken:

@@ -145,8 +145,9 @@ class TailLimit:
         return self.rule.most_runs
 
     def wanted_runs(self, n: int) -> int:
-        """Returns ten more each time: a clear no comes early."""
-        return min(self.rule.most_runs, n + _CHUNK_RUNS)
+        """Returns ten more each time, as a clear no comes early; no more than a yes takes."""
+        fewest, more = self.rule.fewest_runs, n + _CHUNK_RUNS
+        return min(self.rule.most_runs, fewest if n < fewest < more else more)
 
     def judge(self, latencies_ms: Sequence[float]) -> Trial:
         """Judges latencies in the order they were measured.

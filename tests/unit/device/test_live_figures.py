@@ -1,5 +1,6 @@
 """Figures that are measured while a choice is made, with fake workers."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,10 +8,12 @@ import pytest
 
 from edgescale.device.live_figures import LiveFigures
 from edgescale.device.profile import DeviceProfile
+from edgescale.device.profile_record import profile_from_dict
 from edgescale.device.rig import Rig
 from edgescale.errors import RuntimeMissing, WorkerDied
 from edgescale.family.manifest import VariantRecord
 from edgescale.family.store import Family
+from edgescale.inference.preparation import Image
 from edgescale.inference.worker import WorkerSettings
 from tests.fakes import Clock, FakeWorker, fake_family, measured, profile_of
 
@@ -37,6 +40,13 @@ class Bench:
         assert all(worker.closed for worker in self.workers)  # one at a time
         self.workers.append(self._make(variant, self.clock))
         return self.workers[-1]
+
+
+class Stopped(FakeWorker):
+    """A worker during whose first picture somebody presses Ctrl-C."""
+
+    def submit(self, frame: Image, *, bgr: bool) -> None:
+        raise KeyboardInterrupt
 
 
 @pytest.fixture
@@ -70,7 +80,7 @@ def test_a_stored_profile_comes_first_and_is_added_to(family: Family) -> None:
     stored = profile_of(family, [measured(family.variant("a"), n=100)])
     bench = Bench()
     with figures_of(family, bench, stored) as figures:
-        assert len(figures.latencies("a", 100)) == 100
+        assert len(figures.latencies("a", 5)) == 100
         assert not bench.workers
         assert figures.profile() is stored
         assert len(figures.latencies("a", 120)) == 120
@@ -79,6 +89,18 @@ def test_a_stored_profile_comes_first_and_is_added_to(family: Family) -> None:
     assert profile is not None
     assert {one.variant: one.n for one in profile.variants} == {"a": 120, "b": 5}
     assert profile.time == stored.time
+    assert profile.variants[0].memory_bytes == 70 * 2**20
+    assert profile_from_dict(json.loads(json.dumps(profile.to_dict()))) == profile
+
+
+def test_what_is_broken_off_is_not_kept(family: Family) -> None:
+    stored = profile_of(family, [measured(family.variant("a"), n=100)])
+    bench = Bench(lambda variant, clock: Stopped(variant, clock=clock))
+    with figures_of(family, bench, stored) as figures:
+        for variant in ("a", "b"):
+            with pytest.raises(KeyboardInterrupt):
+                figures.latencies(variant, 120)
+        assert figures.profile() is stored
 
 
 def test_one_that_dies_gives_nothing_and_is_not_asked_again(family: Family) -> None:

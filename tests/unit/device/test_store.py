@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import edgescale
-from edgescale.device.profile import DeviceProfile, Measurement
+from edgescale.device.profile import DeviceProfile, Measurement, Noise, parse_time
 from edgescale.device.store import (
     Conditions,
     check_writable,
@@ -45,15 +45,26 @@ def test_an_old_profile_is_measured_again(tmp_path: Path, age: timedelta) -> Non
     assert "2026-01-31T12:00:00Z" in reason
 
 
-@pytest.mark.parametrize(("kind", "believed"), [("WorkerDied", False), ("ModelFileError", True)])
-def test_a_worker_that_died_is_asked_again(tmp_path: Path, kind: str, believed: bool) -> None:
+def test_figures_beside_one_that_died_are_believed(tmp_path: Path) -> None:
     family = fake_family(tmp_path / "family", {"a": 1, "b": 2})
     first, second = family.manifest.variants
-    failed = Measurement(second.name, second.model.sha256, error="SIGKILL", error_kind=kind)
+    failed = Measurement(second.name, second.model.sha256, error="SIGKILL", error_kind="WorkerDied")
     profile = profile_of(family, [measured(first), failed])
     save_profile(tmp_path, profile)
-    found = find_fresh(tmp_path, "fakes", conditions_of(profile), now=NOON)
-    assert found == (profile if believed else "the stored one has no figures of 'b' (SIGKILL)")
+    assert find_fresh(tmp_path, "fakes", conditions_of(profile), now=NOON) == profile
+
+
+def test_what_was_measured_beside_other_work_is_believed_for_minutes(tmp_path: Path) -> None:
+    family = fake_family(tmp_path / "family", {"a": 1})
+    noise = Noise(psi_during_percent=40.0)
+    profile = profile_of(family, [measured(family.variant("a"))], noise=noise)
+    save_profile(tmp_path, profile)
+    at = parse_time(profile.time)
+    assert at is not None
+    soon, later = at + timedelta(minutes=9), at + timedelta(minutes=11)
+    assert find_fresh(tmp_path, "fakes", conditions_of(profile), now=soon) == profile
+    found = find_fresh(tmp_path, "fakes", conditions_of(profile), now=later)
+    assert found == f"the stored one of {profile.time} was measured beside other work"
 
 
 def test_a_folder_that_cannot_be_looked_at_has_no_profile(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_a_first_choice_measures_what_it_needs_and_keeps_it(family: Family, tmp_
     assert selection.measurement.n == 114
     assert machine.started == ["m", "l", "m"]
     assert reasons(selection) == [("s", "not_tried"), ("l", "over_budget")]
-    assert selection.rejections[0].text == "not tried: a larger one fits"
+    assert selection.rejections[0].text == "a larger one fits"
     assert selection.rejections[1].text.startswith("median latency of 5 runs 40.0 ms > 25.0 ms")
     again = Machine()
     assert chosen(family, again, tmp_path / "profiles", 25.0).chosen.name == "m"
