@@ -22,6 +22,7 @@ from edgescale.units import milliseconds
 log = logging.getLogger(__name__)
 
 _WARMUP_RUNS = 3
+_LONG_S = 5.0  # a test that may take longer is announced
 
 
 class Steps:
@@ -167,6 +168,8 @@ class LiveFigures:
             return
         self._announced.add(variant)
         median_s = nearest_rank(known, 0.5) / 1000
+        if most * median_s < _LONG_S:
+            return
         log.info(
             "testing '%s': a yes takes %d to %d runs, %.1f to %.0f s; a no may come at once",
             *(variant, fewest, most, fewest * median_s, most * median_s),

@@ -15,7 +15,7 @@ from edgescale.device.fresh import keep, known_here
 from edgescale.device.live_figures import LiveFigures, Steps
 from edgescale.device.profile import DeviceProfile, Measurement
 from edgescale.device.rig import Rig
-from edgescale.errors import DeviceError, NothingFits, ProfileError
+from edgescale.errors import NothingFits, ProfileError
 from edgescale.family.manifest import VariantRecord
 from edgescale.family.store import Family
 from edgescale.inference.worker import WorkerSettings
@@ -23,15 +23,13 @@ from edgescale.selection.budget import Budget
 from edgescale.selection.eligible import eligible
 from edgescale.selection.explanation import (
     DOMINATED,
-    NOT_MEASURED,
-    NOT_PROVEN,
     Rejection,
-    budget_text,
 )
 from edgescale.selection.figures import Figures, Memory, StoredFigures, looked_at
 from edgescale.selection.order import Order, ordered
 from edgescale.selection.policy import LOOK_RUNS, LargestWithin, Search
 from edgescale.selection.reasons import Reasons, dominated_ones
+from edgescale.selection.refusal import nothing_fits
 from edgescale.selection.sequential import FITS, RULES, LimitTest, RateLimit, TailLimit, Trial
 
 log = logging.getLogger(__name__)
@@ -130,7 +128,7 @@ def select_by(
     chosen = next((one for one in everyone if one.name == found.chosen), None)
     measurement = None if chosen is None else figures.measurement(chosen.name)
     if chosen is None or measurement is None:
-        raise _nothing_fits(family, rejections, budget, order, found.looks)
+        raise nothing_fits(family, figures, rejections, budget, order, found.looks)
     below = [one for one in names[: names.index(chosen.name)] if rejected[one].kind != DOMINATED]
     ladder = [(family.variant(name), looked_at(name, figures, adapt)) for name in below]
     return Selection(
@@ -255,31 +253,3 @@ def rejections_to_list(rejections: Sequence[Rejection]) -> list[dict[str, Any]]:
         }
         for rejection in rejections
     ]
-
-
-def _nothing_fits(
-    family: Family,
-    rejections: Sequence[Rejection],
-    budget: Budget,
-    order: Order,
-    looks: Mapping[str, float],
-) -> NothingFits | DeviceError:
-    name = family.manifest.name
-    broken = [one for one in rejections if one.kind == NOT_MEASURED]
-    if len(broken) == len(rejections):
-        reasons = "; ".join(f"{one.variant} {one.text}" for one in broken)
-        return DeviceError(f"no variant of '{name}' runs on this machine: {reasons}")
-    # Tested ones first: a median of few runs says little of how far a percentile is off.
-    close = sorted(
-        (one for one in rejections if one.excesses or one.trials),
-        key=lambda one: (not one.trials, max([e.over_percent for e in one.excesses], default=0)),
-    )
-    nearest = close[0] if close else rejections[0]
-    fits = "is proven to fit" if any(one.kind == NOT_PROVEN for one in rejections) else "fits"
-    return NothingFits(
-        f"no variant of '{name}' {fits} ({budget_text(budget)}); the nearest miss is"
-        f" '{nearest.variant}': {nearest.text}; relax the budget or build a smaller variant",
-        tuple(rejections),
-        order=order,
-        looks=looks,
-    )

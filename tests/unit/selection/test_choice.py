@@ -154,6 +154,11 @@ def test_the_nearest_miss_is_judged_by_its_worst_limit() -> None:
         select(family(), profile(*figures), Budget(latency_ms=10.0, memory_bytes=MIB))
 
 
+def test_a_memory_limit_that_nothing_can_keep_is_told_as_such() -> None:
+    with pytest.raises(NothingFits, match=r"the main process alone takes 30.00 MiB; allow more"):
+        select(family(), profile(*LADDER), Budget(memory_bytes=20 * MIB))
+
+
 def test_what_was_not_measured_is_rejected_with_its_reason() -> None:
     full = profile(*LADDER)
     failed = Measurement("l", full.variants[2].model_sha256, error="ended with SIGSEGV")
