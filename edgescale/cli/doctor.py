@@ -40,7 +40,8 @@ def command(
     from edgescale.device.doctor import examine
     from edgescale.device.doctor_gather import Asked
 
-    findings = examine(Asked(path, edgetpu_library, runtime))
+    asked = Asked(path, edgetpu_library, runtime)
+    findings = examine(asked, notice=lambda text: click.echo(text, err=True))
     errors = sum(one.level == "error" for one in findings)
     warnings = sum(one.level == "warning" for one in findings)
     if as_json:

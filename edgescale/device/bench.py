@@ -20,6 +20,7 @@ from edgescale.device.statistics import nearest_rank, quantiles
 from edgescale.errors import (
     EdgescaleError,
     EdgeTpuBusy,
+    EdgeTpuModelCrashed,
     EdgeTpuNotFound,
     EdgeTpuRuntimeMissing,
     RuntimeMissing,
@@ -219,9 +220,9 @@ class Bench:
         """Gives the worker, if there is one, and keeps what goes wrong with it."""
         try:
             yield self.worker
-        except _FATAL:
-            raise
         except EdgescaleError as problem:
+            if isinstance(problem, _FATAL) and not isinstance(problem, EdgeTpuModelCrashed):
+                raise
             log.warning("%s: could not be measured: %s", self.variant.name, problem)
             self.problem = problem
             self.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 from edgescale.device.doctor_board import board_findings
 from edgescale.device.doctor_facts import Facts
 from edgescale.device.doctor_finding import Finding
-from edgescale.device.doctor_gather import Asked, gather
+from edgescale.device.doctor_gather import Asked, Notice, gather
 from edgescale.device.doctor_software import software_findings
 from edgescale.device.probe import ROOT
 
@@ -22,10 +22,17 @@ def diagnose(facts: Facts) -> tuple[Finding, ...]:
     return tuple(sorted(found, key=lambda one: _ORDER.index(one.level)))
 
 
-def examine(asked: Asked, *, root: Path = ROOT) -> tuple[Finding, ...]:
+def examine(
+    asked: Asked, *, root: Path = ROOT, notice: Notice = lambda text: None
+) -> tuple[Finding, ...]:
     """Gathers and judges.
+
+    Args:
+        asked: what the user named.
+        root: where ``proc``, ``sys``, ``dev`` and ``etc`` are; ``/`` outside tests.
+        notice: told what is done next before it takes long.
 
     Raises:
         FamilyError: the family or model that was named is not there.
     """
-    return diagnose(gather(asked, root=root))
+    return diagnose(gather(asked, root=root, notice=notice))

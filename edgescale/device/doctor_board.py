@@ -41,6 +41,11 @@ def board_findings(facts: Facts) -> Iterator[Finding]:
             yield replace(one, level="warning") if mild else one
 
 
+def may_be_tried(board: Board, system: System) -> bool:
+    """Says whether an Edge TPU may be opened: nothing hinders it and nobody uses it."""
+    return all(check(board, system) is None for check in _BLOCKING)
+
+
 def _none(facts: Facts) -> Iterator[Finding]:
     system = facts.system
     wanted = facts.wants_edge_tpu or facts.software.library.found
@@ -221,12 +226,13 @@ def _udev_mend(system: System) -> str:
 
 def _busy(board: Board, system: System) -> Finding | None:
     if not board.users:
-        return None
+        what = f"The Edge TPU {_name(board)} is in use by edgescale, as it should be."
+        return fine("busy", what, *board.runs) if board.runs else None
     return Finding(
         "busy", "error",
         f"The Edge TPU {_name(board)} is busy: another process has it, and two on one Edge TPU end"
         " each other.",
-        tuple(f"{board.tpu.node} is open in process {user}" for user in board.users),
+        (*(f"{board.tpu.node} is open in process {user}" for user in board.users), *board.runs),
         f"let that process finish, or end it: kill {board.users[0].partition(' ')[0]}",
     )  # fmt: skip
 

@@ -23,7 +23,8 @@ class Board:
         node_text: who may open that file, e.g. ``/dev/apex_0 is root:apex 0660``.
         node_group: the group that owns it.
         refusal: what the system said when its file was opened, where that tells more than the mode.
-        users: the processes that have it open, e.g. ``1234 (python3 server.py)``.
+        users: the strangers' processes that have it open, e.g. ``1234 (python3 server.py)``.
+        runs: what shows that an edgescale process uses it: its lock, its processes.
         sensor_c: its temperature as the driver gives it, nonsense included.
     """
 
@@ -33,6 +34,7 @@ class Board:
     node_group: str | None = None
     refusal: str | None = None
     users: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
     sensor_c: float | None = None
 
 
@@ -126,7 +128,7 @@ class Facts:
         system: the machine.
         software: what is installed.
         trial: what loading the delegate did; None where it was not tried.
-        locked: who has the lock that the trial needed.
+        locked: which process of edgescale has the lock that the trial needed.
     """
 
     system: System

@@ -7,7 +7,7 @@ Causes: libedgetpu and its releases, the wheels on PyPI, and the reports of thei
 import re
 from collections.abc import Iterator
 
-from edgescale.device.doctor_board import board_findings
+from edgescale.device.doctor_board import may_be_tried
 from edgescale.device.doctor_facts import Facts, ModelFacts, Software
 from edgescale.device.doctor_finding import Finding, fine
 from edgescale.device.foreign_child import Told
@@ -97,7 +97,8 @@ def _unseen(facts: Facts) -> Iterator[Finding]:
     library = facts.software.library
     if not library.works or library.devices or not facts.system.boards:
         return
-    if any(one.level == "error" for one in board_findings(facts)):  # which explains it
+    system = facts.system
+    if not any(may_be_tried(board, system) for board in system.boards):  # which explains it
         return
     yield Finding(
         "not-listed", "error",
@@ -122,15 +123,26 @@ def _runtime(software: Software) -> Iterator[Finding]:
 
 
 def _numpy(software: Software) -> Iterator[Finding]:
-    """Finds tflite-runtime beside a numpy it was not built for, whether or not it was tried."""
+    """Finds tflite-runtime that does not run beside numpy 2, or was not tried and may not.
+
+    2.14 was built for numpy 1 and does not; 2.17 does.
+    """
     installed = [one for one in software.runtimes if one.name == "tflite_runtime" and one.version]
     if not installed or int(software.numpy_version.partition(".")[0]) < 2:
         return
-    works = software.runtime is not None and software.runtime[0] != "tflite_runtime"
+    tflite = installed[0]
+    chosen = None if software.runtime is None else software.runtime[0]
+    if tflite.usable or chosen == tflite.name:
+        return
+    failed = tflite.usable is False
+    what = (
+        "tflite-runtime does not run here, and many of its builds are for numpy 1 only."
+        if failed
+        else "tflite-runtime was not tried, and many of its builds do not run beside numpy 2."
+    )
     yield Finding(
-        "numpy", "warning" if works else "error",
-        "tflite-runtime was built for numpy 1 and cannot run beside numpy 2.",
-        (f"tflite-runtime {installed[0].version}, numpy {software.numpy_version}",),
+        "numpy", "error" if failed and chosen is None else "warning", what,
+        (f"tflite-runtime {tflite.version}, numpy {software.numpy_version}", tflite.reason),
         "pip install 'numpy<2', or run with ai-edge-litert",
     )  # fmt: skip
 
@@ -166,36 +178,36 @@ def _model(model: ModelFacts, facts: Facts) -> Finding:
 
 
 def _known_pair(facts: Facts) -> Iterator[Finding]:
-    """Finds a library and a runtime that are known to crash, where no model ran to disprove it."""
+    """Finds a library and a runtime that may crash, where no trial tells whether they do."""
     library, runtime = facts.software.library, facts.software.runtime
     if runtime is None or not library.works or not _OLD_BUILD.search(library.version or ""):
+        return
+    trial = facts.trial
+    crashed = trial is not None and trial.failure is not None
+    went_well = trial is not None and not crashed and trial.facts.get("error") is None
+    in_use = facts.locked is not None or any(board.runs for board in facts.system.boards)
+    if not facts.has_edge_tpu or in_use or crashed or went_well:
         return
     name, version = runtime
     of_tensorflow = name in _OF_TENSORFLOW
     if facts.software.uses_pycoral or (of_tensorflow and _version(version) < _FIRST_UNFIT_TFLITE):
         return
-    ran = facts.trial is not None and facts.trial.failure is None and facts.trial.facts.get("ran")
-    crashed = facts.trial is not None and facts.trial.failure is not None
-    if ran or crashed:  # shown to work, or said by the trial
-        return
+    does = "was seen to" if of_tensorflow else "may"
     yield Finding(
-        "known-crash", "error" if of_tensorflow and facts.has_edge_tpu else "warning",
-        f"This libedgetpu was built for TensorFlow 2.5 or older, and {name} {version} is known to"
-        " end the process with a segmentation fault when a compiled model is loaded.",
+        "known-crash", "warning",
+        f"This libedgetpu was built for TensorFlow 2.5 or older, and a runtime as new as {name}"
+        f" {version} {does} end the process with a segmentation fault beside it.",
         (str(library.version), f"{name} {version}",
          "google-coral/edgetpu issue 812: tflite-runtime up to 2.11.1 works, 2.12 and newer not"),
-        _GET_LIBRARY,
+        "give doctor a compiled model to try it: edgescale doctor MODEL_edgetpu.tflite; if that"
+        f" crashes, {_GET_LIBRARY}",
     )  # fmt: skip
 
 
 def _locked(facts: Facts) -> Iterator[Finding]:
-    if facts.locked is not None:
-        yield Finding(
-            "busy", "error",
-            "The Edge TPU is busy: another edgescale has it, and two on one Edge TPU end each"
-            " other.",
-            (facts.locked,), "let that process finish, or end it",
-        )  # fmt: skip
+    if facts.locked is not None and facts.trial is None:
+        what = "The Edge TPU is in use by edgescale, as it should be; so it was not tried."
+        yield fine("busy", what, facts.locked)
 
 
 def _trial(facts: Facts) -> Iterator[Finding]:

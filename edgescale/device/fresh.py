@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from edgescale.device.bench import Progress
-from edgescale.device.choose import models_on, resolve
+from edgescale.device.choose import link_mbit_s, models_on, resolve
 from edgescale.device.delegate_file import library_sha256
 from edgescale.device.measure import profile_with
 from edgescale.device.probe import probe
@@ -122,4 +122,5 @@ def conditions_here(family: Family, settings: WorkerSettings) -> Conditions:
         models=models_on(family, choice.device),
         edgetpu_library_sha256=library_sha256(resolved),
         edgetpu_performance=settings.edgetpu_performance,
+        edgetpu_link_mbit_s=link_mbit_s(choice.device, probe()),  # anew: its first use moves it
     )

@@ -114,7 +114,7 @@ class Session:
             time=now if self._begun is None else self._begun.time,
             family=self._family.manifest.name,
             models=models_on(self._family, settings.device),
-            machine=self._machine,
+            machine=probe() if settings.device != "cpu" else self._machine,
             device_asked=asked.device,
             device=settings.device,
             runtime=measured.runtime,

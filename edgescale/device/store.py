@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import edgescale
+from edgescale.device.choose import link_mbit_s
 from edgescale.device.profile import DeviceProfile, parse_time
 from edgescale.device.profile_record import read_profile
 from edgescale.errors import ProfileError
@@ -36,6 +37,7 @@ class Conditions:
         models: sorted (variant, sha256 of the file it would run).
         edgetpu_library_sha256: of the library; None on the CPU.
         edgetpu_performance: the clock asked for.
+        edgetpu_link_mbit_s: of its USB port; None where it is not told.
         edgescale_version: that measures.
     """
 
@@ -47,6 +49,7 @@ class Conditions:
     models: tuple[tuple[str, str], ...]
     edgetpu_library_sha256: str | None = None
     edgetpu_performance: str | None = None
+    edgetpu_link_mbit_s: int | None = None
     edgescale_version: str = edgescale.__version__
 
 
@@ -88,6 +91,7 @@ def profile_path(folder: Path, family: str, conditions: Conditions) -> Path:
         [list(model) for model in conditions.models],
         conditions.edgetpu_library_sha256,
         conditions.edgetpu_performance,
+        conditions.edgetpu_link_mbit_s,
         conditions.edgescale_version,
     ]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
@@ -105,6 +109,7 @@ def conditions_of(profile: DeviceProfile) -> Conditions:
         models=tuple(sorted(profile.models)),
         edgetpu_library_sha256=profile.edgetpu_library_sha256,
         edgetpu_performance=profile.edgetpu_performance,
+        edgetpu_link_mbit_s=link_mbit_s(profile.device, profile.machine),
         edgescale_version=profile.edgescale_version,
     )
 
@@ -212,6 +217,10 @@ def _differences(stored: Conditions, wanted: Conditions) -> str:
         (
             f"Edge TPU performance {stored.edgetpu_performance or 'as the library has it'}",
             stored.edgetpu_performance != wanted.edgetpu_performance,
+        ),
+        (
+            "another speed of the USB link",
+            stored.edgetpu_link_mbit_s != wanted.edgetpu_link_mbit_s,
         ),
         (
             f"edgescale {stored.edgescale_version}",

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from edgescale.device.bench import Progress
-from edgescale.device.choose import resolve
+from edgescale.device.choose import edge_tpu_devices, edge_tpu_of, hindrance, resolve
 from edgescale.device.edge_tpus import EdgeTpu, edge_tpu_temperature_c
 from edgescale.device.probe import Machine, probe
 from edgescale.device.profile import DeviceProfile, Measurement
@@ -111,14 +111,15 @@ def first_place(wish: Wish) -> Place:
 def other_places(wish: Wish, now: Place) -> Iterator[Callable[[], Place]]:
     """Yields what finds the other places of this machine: Edge TPUs, then the CPU.
 
-    On another Edge TPU the same variants run. On the CPU the budget chooses anew: by the stored
-    profile, or after a measurement of some seconds.
+    An Edge TPU that another process has open is left to it. On another Edge TPU the same variants
+    run. On the CPU the budget chooses anew: by the stored profile, or after a measurement of some
+    seconds.
     """
     machine = probe()
     used = lock_name(now.settings.device) if now.settings.device != "cpu" else None
     if now.variant.compiled is not None:
-        for device, _ in edge_tpu_devices(machine):
-            if lock_name(device) != used:
+        for device, tpu in edge_tpu_devices(machine):
+            if lock_name(device) != used and hindrance(tpu) is None:
                 yield partial(replace, now, settings=replace(now.settings, device=device))
     if used is not None:
         yield partial(cpu_place, wish)
@@ -142,25 +143,12 @@ def cpu_place(wish: Wish) -> Place:
         return Place(settings, smallest)
 
 
-def edge_tpu_devices(machine: Machine) -> list[tuple[str, EdgeTpu]]:
-    """Returns the Edge TPUs that can be opened, as device strings, PCIe before USB."""
-    found = []
-    for bus in ("pci", "usb"):
-        on_bus = [tpu for tpu in machine.edge_tpus if tpu.bus == bus]
-        usable = (tpu for tpu in on_bus if bus == "usb" or tpu.driver)
-        found += [(f"{bus}:{index}", tpu) for index, tpu in enumerate(usable)]
-    return found
-
-
 def thermometer(device: str, machine: Machine) -> tuple[EdgeTpu, Callable[[], float | None]] | None:
     """Returns the Edge TPU of a device string and what reads its temperature; None without one."""
-    if device == "cpu":
+    tpu = edge_tpu_of(device, machine)
+    if tpu is None or not tpu.trip_points_c:
         return None
-    name = lock_name(device)
-    for string, tpu in edge_tpu_devices(machine):
-        if lock_name(string) == name and tpu.trip_points_c:
-            return tpu, partial(edge_tpu_temperature_c, tpu)
-    return None
+    return tpu, partial(edge_tpu_temperature_c, tpu)
 
 
 def worthwhile(

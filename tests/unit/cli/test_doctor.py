@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from edgescale.cli.doctor import command
 from edgescale.device import doctor
 from edgescale.device.doctor_facts import Facts
-from edgescale.device.doctor_gather import gather
+from edgescale.device.doctor_gather import Asked, Notice, gather
 from tests.doctor_facts import board, software, system
 from tests.edgetpu_double import behave, double, own_locks
 from tests.tiny_packages import TinyPackage, compiled_tflite, options_bytes, package_bytes
@@ -21,7 +21,11 @@ __all__ = ["double", "own_locks"]
 def no_edge_tpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks at a machine without any, whatever this one has, with locks of its own."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr(doctor, "gather", lambda asked, root: gather(asked, root=tmp_path / "root"))
+
+    def elsewhere(asked: Asked, root: Path, notice: Notice) -> Facts:
+        return gather(asked, root=tmp_path / "root", notice=notice)
+
+    monkeypatch.setattr(doctor, "gather", elsewhere)
 
 
 def test_all_is_well_with_the_double(double: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,6 +35,7 @@ def test_all_is_well_with_the_double(double: str, monkeypatch: pytest.MonkeyPatc
     assert result.stdout.startswith("ok: The Edge TPU library loads and answers.\n    seen: ")
     assert "ok: The Edge TPU's delegate loads." in result.stdout
     assert "error:" not in result.stdout
+    assert result.stderr == "trying the Edge TPU (up to 60 s) ...\n"
 
 
 def test_a_crash_of_the_double_is_a_diagnosis(double: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +68,7 @@ def test_findings_are_paragraphs_that_cannot_steer_the_terminal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     taken = board(users=("12 (\x1b[31mred)",))
-    monkeypatch.setattr(doctor, "gather", lambda asked, root: Facts(system(taken), software()))
+    monkeypatch.setattr(doctor, "gather", lambda asked, **_: Facts(system(taken), software()))
     result = CliRunner().invoke(command, [])
     assert result.exit_code == 1
     paragraphs = result.stdout.split("\n\n")

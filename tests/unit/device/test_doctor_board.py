@@ -126,6 +126,18 @@ def test_a_busy_stick_names_its_user_and_counts_less_beside_a_free_one() -> None
     assert beside.level == "warning"
 
 
+def test_a_stick_in_use_by_edgescale_is_fine_and_nobody_is_to_be_ended() -> None:
+    lock = "Edge TPU 'usb' is in use by process 7, and only one process can use it"
+    facts = Facts(system(board(runs=(lock,))), software(library=library(devices=())))
+    findings = {one.check: one for one in diagnose(facts)}
+    assert (findings["busy"].level, findings["busy"].mend) == ("ok", None)
+    assert findings["busy"].what == "The Edge TPU usb 2-1 is in use by edgescale, as it should be."
+    assert findings["busy"].evidence == (lock,)
+    assert not found(facts)
+    both = Facts(system(board(runs=(lock,), users=("8 (frigate)",))), software())
+    assert "8 (frigate)" in found(both)["busy"].evidence[0]
+
+
 @pytest.mark.parametrize(("kernel", "module", "said"), [
     ("Linux 6.1.0-rpi7", False, "gasket-dkms && sudo modprobe apex"),
     ("Linux 6.8.0", False, "Google's coral-edgetpu-stable archive"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgescale.device import doctor_gather, doctor_trial
+from edgescale.device import doctor_gather
 from edgescale.device.doctor_facts import Facts, System
 from edgescale.device.doctor_gather import Asked, gather, look_at
 from edgescale.device.doctor_trial import try_delegate
@@ -111,6 +111,55 @@ def test_a_busy_stick_names_its_process(tmp_path: Path) -> None:
     assert checks(tmp_path) == {"busy"}
 
 
+def test_a_stick_in_use_by_edgescale_is_as_it_should_be(tmp_path: Path) -> None:
+    usb_tpu(tmp_path, firmware=True)
+    opened_by(tmp_path, 1234, "/dev/bus/usb/002/003")
+    worker = "python3\0-c\0import sys\0/usr/lib\0edgescale.inference.worker_process\0{}\0"
+    write(tmp_path, {"proc/1234/cmdline": worker})
+    (board,) = looked(tmp_path).boards
+    node = "/dev/bus/usb/002/003 is open in process"
+    assert board.runs == (f"{node} 1234 (edgescale.inference.worker_process)",)
+    lock = lock_edge_tpu("usb")
+    try:
+        (board,) = looked(tmp_path).boards
+        assert not checks(tmp_path)
+        opened_by(tmp_path, 77, "/dev/bus/usb/002/003")
+        assert checks(tmp_path) == {"busy"}
+        (shared,) = looked(tmp_path).boards
+    finally:
+        os.close(lock)
+    held = "Edge TPU 'usb' is in use by this process, and only one process can use it"
+    assert (board.users, board.runs[0]) == ((), held)
+    assert (shared.users, shared.runs[0]) == (("77 (?)",), held)
+
+
+def test_the_next_stick_is_tried_where_the_first_is_in_use(
+    tmp_path: Path, double: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    behave(monkeypatch, devices=2)
+    root = tmp_path / "root"
+    usb_tpu(root, "2-1", firmware=True)
+    usb_tpu(root, "2-2", number=4)
+    said: list[str] = []
+    lock = lock_edge_tpu("usb")
+    try:
+        facts = gather(Asked(library=double), root=root, notice=said.append)
+    finally:
+        os.close(lock)
+    assert facts.trial is not None
+    assert (facts.trial.facts.get("error"), facts.trial.facts["device"]) == (None, "usb:1")
+    assert said == ["trying the Edge TPU usb 2-2 (up to 60 s) ..."]
+    assert "busy" not in found(facts)
+    gather(Asked(library=double), root=root, notice=said.append)
+    assert said[1] == "trying the Edge TPU usb 2-1 (up to 25 s) ..."
+
+
+def test_no_place_for_locks_is_not_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usb_tpu(tmp_path, firmware=True)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    assert not checks(tmp_path)
+
+
 def test_boards_without_driver_off_the_bus_and_hot(tmp_path: Path) -> None:
     pci_tpu(tmp_path / "a", apex=None)
     assert checks(tmp_path / "a") == {"driver"}
@@ -139,9 +188,8 @@ def test_the_trial_tells_how_far_it_came(
     told = try_delegate("ai_edge_litert", double, str(model))
     assert told.failure == "SIGABRT (Aborted)"
     assert told.facts["step"] == "running the model"
-    monkeypatch.setattr(doctor_trial, "TIMEOUT_S", 2.0)
     behave(monkeypatch, load="hang")
-    told = try_delegate("ai_edge_litert", double, None)
+    told = try_delegate("ai_edge_litert", double, None, timeout_s=2.0)
     assert told.failure == "no answer within 2 s"
 
 
@@ -154,7 +202,9 @@ def test_a_stick_in_use_is_not_tried(tmp_path: Path, double: str) -> None:
     finally:
         os.close(lock)
     assert facts.trial is None
-    assert "in use by this process" in str(facts.locked)
+    assert facts.locked == (
+        "Edge TPU 'auto' is in use by this process, and only one process can use it"
+    )
     usb_tpu(root, firmware=True)
     opened_by(root, 1234, "/dev/bus/usb/002/003")
     taken = gather(Asked(library=double), root=root)

@@ -77,18 +77,26 @@ def test_a_named_runtime_that_does_not_work_beside_one_that_does() -> None:
     assert "leave --runtime tensorflow out" in str(one.mend)
 
 
-@pytest.mark.parametrize(("numpy", "runtime", "level"), [
-    ("2.4.6", ("ai_edge_litert", "2.3.0"), "warning"), ("2.0.0", None, "error"),
-    ("1.26.4", None, None),
+LITERT, TFLITE = ("ai_edge_litert", "2.3.0"), ("tflite_runtime", "2.14.0")
+
+
+@pytest.mark.parametrize(("numpy", "usable", "runtime", "level"), [
+    ("2.4.6", None, LITERT, "warning"), ("2.0.0", False, None, "error"),
+    ("2.0.0", False, LITERT, "warning"), ("2.0.0", None, None, "warning"),
+    ("2.4.6", True, TFLITE, None), ("2.4.6", None, TFLITE, None), ("2.4.6", True, None, None),
+    ("1.26.4", False, None, None),
 ])  # fmt: skip
 def test_tflite_runtime_beside_numpy_2(
-    numpy: str, runtime: tuple[str, str] | None, level: str | None
+    numpy: str, usable: bool | None, runtime: tuple[str, str] | None, level: str | None
 ) -> None:
-    statuses = (RuntimeStatus("tflite_runtime", "2.14.0", None, "not tried"),)
+    statuses = (RuntimeStatus("tflite_runtime", "2.14.0", usable, "its reason"),)
     facts = software(numpy_version=numpy, runtime=runtime, runtimes=statuses)
     one = found(Facts(STICK, facts)).get("numpy")
     assert (one and one.level) == level
-    assert one is None or one.evidence == (f"tflite-runtime 2.14.0, numpy {numpy}",)
+    if one is not None:
+        assert one.evidence == (f"tflite-runtime 2.14.0, numpy {numpy}", "its reason")
+        assert ("was not tried" in one.what) is (usable is None)
+        assert "cannot run" not in one.what
 
 
 def test_the_strangers_pycoral() -> None:
@@ -118,20 +126,37 @@ def test_a_model_that_cannot_be_read_and_one_for_the_cpu() -> None:
     assert not found(Facts(plain(), software(library=NO_LIBRARY, models=(plain_model,))))
 
 
-@pytest.mark.parametrize(("runtime", "level"), [
-    (("tflite_runtime", "2.14.0"), "error"), (("tflite_runtime", "2.11.1"), None),
-    (("tensorflow", "2.5.0"), None), (("ai_edge_litert", "2.3.0"), "warning"),
+@pytest.mark.parametrize(("runtime", "does"), [
+    (TFLITE, "was seen to"), (("tflite_runtime", "2.11.1"), None),
+    (("tensorflow", "2.5.0"), None), (LITERT, "may"),
 ])  # fmt: skip
-def test_googles_library_beside_a_newer_runtime(
-    runtime: tuple[str, str], level: str | None
-) -> None:
+def test_googles_library_beside_a_newer_runtime(runtime: tuple[str, str], does: str | None) -> None:
     facts = Facts(STICK, software(library=library(version=GOOGLES), runtime=runtime))
-    one = found(facts).get("known-crash")
-    assert (one and one.level) == level
-    ran = replace(facts, trial=Told({"ran": "m.tflite"}, None, ""))
-    assert "known-crash" not in found(ran)
-    loaded = replace(facts, trial=Told({}, None, ""))
-    assert ("known-crash" in found(loaded)) is (level is not None)
+    refused = replace(facts, trial=Told({"error": "none", "kind": "EdgeTpuNotFound"}, None, ""))
+    for unsure in (facts, refused):
+        one = found(unsure).get("known-crash")
+        if does is None:
+            assert one is None
+        else:
+            assert one is not None
+            assert (one.level, f"{runtime[1]} {does} end the process" in one.what) == (
+                "warning", True,
+            )  # fmt: skip
+            assert str(one.mend).startswith("give doctor a compiled model to try it: ")
+
+
+def test_googles_library_is_not_doubted_without_edge_tpu_or_where_it_works() -> None:
+    googles = software(library=library(version=GOOGLES), runtime=TFLITE)
+    facts = Facts(STICK, googles)
+    none = software(library=library(version=GOOGLES, devices=()), runtime=TFLITE)
+    for sure in (
+        Facts(plain(), none),
+        replace(facts, trial=Told({"ran": "m.tflite"}, None, "")),
+        replace(facts, trial=Told({}, None, "")),
+        replace(facts, locked="in use by process 7"),
+        Facts(plain(board(runs=("in use by process 7",))), googles),
+    ):
+        assert "known-crash" not in found(sure)
 
 
 @pytest.mark.parametrize(("failure", "stderr", "check"), [
@@ -160,8 +185,11 @@ def test_a_trial_that_is_refused_shows_what_the_library_said() -> None:
 
 
 def test_a_lock_of_another_edgescale_is_said() -> None:
-    one = found(Facts(STICK, software(), locked="in use by process 7"))["busy"]
-    assert one.evidence == ("in use by process 7",)
+    facts = Facts(STICK, software(), locked="in use by process 7")
+    one = next(one for one in diagnose(facts) if one.check == "busy")
+    assert (one.level, one.evidence, one.mend) == ("ok", ("in use by process 7",), None)
+    tried = replace(facts, trial=Told({}, None, ""))
+    assert all(one.check != "busy" for one in diagnose(tried))
 
 
 def test_little_memory_names_the_limit() -> None:

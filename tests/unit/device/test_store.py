@@ -85,6 +85,7 @@ def test_says_which_condition_differs(tmp_path: Path) -> None:
         "other models": replace(conditions, models=(("a", "0" * 64),)),
         "another machine": replace(conditions, machine=("other",)),
         "as many threads as measure best": replace(conditions, threads_asked=2),
+        "another speed of the USB link": replace(conditions, edgetpu_link_mbit_s=480),
         "another Edge TPU library": replace(conditions, edgetpu_library_sha256="0" * 64),
         "Edge TPU performance as the library has it": replace(
             conditions, edgetpu_performance="low"

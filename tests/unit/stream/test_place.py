@@ -13,7 +13,6 @@ from edgescale.stream.place import (
     Place,
     Wish,
     cpu_place,
-    edge_tpu_devices,
     other_places,
     thermometer,
     worthwhile,
@@ -35,11 +34,6 @@ def wish(tmp_path: Path) -> Wish:
 @pytest.fixture(autouse=True)
 def board(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places, "probe", lambda: BOARD)
-    monkeypatch.setattr(places, "lock_name", lambda device: device.replace(":", "-"))
-
-
-def test_edge_tpus_count_on_their_bus_without_those_that_cannot_be_opened() -> None:
-    assert [name for name, _ in edge_tpu_devices(BOARD)] == ["pci:0", "usb:0", "usb:1"]
 
 
 def test_a_run_can_go_to_the_other_edge_tpus_and_then_to_the_cpu(
@@ -51,8 +45,12 @@ def test_a_run_can_go_to_the_other_edge_tpus_and_then_to_the_cpu(
     cpu = Place(WorkerSettings(device="cpu"), variant)
     monkeypatch.setattr(places, "cpu_place", lambda wish: cpu)
     found = [find() for find in other_places(wish, now)]
-    assert [one.settings.device for one in found] == ["pci:0", "usb:1", "cpu"]
+    assert [one.settings.device for one in found] == ["pci", "usb:1", "cpu"]
     assert found[0].variant is variant
+    taken = machine(edge_tpus=(PCI, USB, replace(USB, path="2-2", owners=(1,))))
+    monkeypatch.setattr(places, "probe", lambda: taken)
+    found = [find() for find in other_places(wish, now)]
+    assert [one.settings.device for one in found] == ["pci", "cpu"]
 
 
 def test_from_the_cpu_a_variant_without_compiled_model_can_go_nowhere(wish: Wish) -> None:
