@@ -22,6 +22,7 @@ libraries become one of these in the one file that touches the library.
       DeviceError
         RuntimeMissing             no usable TFLite interpreter
         EdgeTpuRuntimeMissing      the Edge TPU library cannot be loaded
+          EdgeTpuModelCrashed      it was loaded, and one compiled model ended the process
         EdgeTpuNotFound            the library is there, the device is not
         EdgeTpuBusy                another process uses the device
         NotForThisDevice           a compiled model on the CPU, or a CPU model on the Edge TPU
@@ -126,6 +127,10 @@ class RuntimeMissing(DeviceError):
 
 class EdgeTpuRuntimeMissing(DeviceError):
     """libedgetpu is missing or does not work with this runtime."""
+
+
+class EdgeTpuModelCrashed(EdgeTpuRuntimeMissing):
+    """One compiled model ends the process that opens it; another one may work."""
 
 
 class EdgeTpuNotFound(DeviceError):

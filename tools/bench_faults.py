@@ -4,7 +4,9 @@ Runs a variant under the supervisor of the live path and breaks its worker again
 CPU by signals from outside (SIGABRT, SIGSTOP for a hang, SIGKILL), and on the tests' double of the
 Edge TPU, where the variant is compiled, by an abort or a hang inside ``invoke``, and by SIGKILL.
 Each fault follows a result, so no back-off is in the times; a hang contains its limit. Descriptors,
-children, shared pictures and memory of this process are counted before and after.
+children, shared pictures and memory of this process are counted before and after. Each device is
+told as soon as it is done, with ``--json`` as one line each. The lock of the double is this run's
+own, so that an Edge TPU in use does not matter.
 
     python tools/bench_faults.py FAMILY [--variant NAME] [--faults N] [--hang-limit S] [--json]
 """
@@ -120,15 +122,22 @@ class Bench:
 def main() -> None:
     """Runs all faults and prints what they cost."""
     asked = _arguments()
+    with tempfile.TemporaryDirectory() as tempfile.tempdir:  # the locks of Edge TPUs are there
+        _run(asked)
+
+
+def _run(asked: argparse.Namespace) -> None:
     family = load_family(asked.family)
     variant = family.variant(asked.variant) if asked.variant else family.manifest.variants[0]
-    busy = pressure().avg10_percent
-    findings = [_on_cpu(family, variant, asked)]
+    busy, machine = pressure().avg10_percent, probe()
+    facts = f"{machine.cpu_model}, {machine.usable_cores} cores"
+    _tell(asked, {"variant": variant.name, "machine": facts, "psi_before_percent": busy})
+    _report(asked, _on_cpu(family, variant, asked))
     if variant.compiled is None or COMPILER is None:
-        print(f"no Edge TPU double: {'no C compiler' if variant.compiled else 'not compiled'}")
+        why = "no C compiler" if variant.compiled else "not compiled"
+        print(f"no Edge TPU double: {why}", file=sys.stderr)
     else:
-        findings.append(_on_double(family, variant, asked))
-    _report(asked, variant, findings, busy)
+        _report(asked, _on_double(family, variant, asked))
 
 
 def _on_cpu(family: Family, variant: VariantRecord, asked: argparse.Namespace) -> Findings:
@@ -189,27 +198,29 @@ def _left() -> Left:
     )
 
 
-def _report(
-    asked: argparse.Namespace, variant: VariantRecord, findings: list[Findings], busy: float | None
-) -> None:
-    machine = probe()
-    facts = f"{machine.cpu_model}, {machine.usable_cores} cores"
+def _tell(asked: argparse.Namespace, conditions: dict[str, object]) -> None:
+    """Prints under which conditions the figures that follow were taken."""
+    conditions = conditions | {"hang_limit_s": asked.hang_limit}
     if asked.json:
-        record = {"variant": variant.name, "machine": facts, "psi_before_percent": busy}
-        record["hang_limit_s"] = asked.hang_limit
-        print(json.dumps(record | {"devices": [asdict(one) for one in findings]}, indent=2))
+        print(json.dumps(conditions), flush=True)
         return
-    print(f"{variant.name} of {asked.family}; {facts}; {findings[0].runtime};")
-    print(f"hang limit {asked.hang_limit:g} s, CPU pressure before {busy} %")
-    for one in findings:
-        print(f"{one.device}: from start to first result {one.start_to_result_s:.2f} s")
-        for entry in one.series:
-            print(
-                f"  {entry.fault:8} n = {entry.n:3}   fault to next result:"
-                f" median {entry.median_s:.2f} s, worst {entry.worst_s:.2f} s"
-            )
-        for name, held in asdict(one.before).items():
-            print(f"  {name:16} before {held:6} after {asdict(one.after)[name]:6}")
+    print(f"{conditions['variant']} of {asked.family}; {conditions['machine']};")
+    busy = conditions["psi_before_percent"]
+    print(f"hang limit {asked.hang_limit:g} s, CPU pressure before {busy} %", flush=True)
+
+
+def _report(asked: argparse.Namespace, one: Findings) -> None:
+    if asked.json:
+        print(json.dumps(asdict(one)), flush=True)
+        return
+    print(f"{one.device}, {one.runtime}: from start to first result {one.start_to_result_s:.2f} s")
+    for entry in one.series:
+        print(
+            f"  {entry.fault:8} n = {entry.n:3}   fault to next result:"
+            f" median {entry.median_s:.2f} s, worst {entry.worst_s:.2f} s"
+        )
+    for name, held in asdict(one.before).items():
+        print(f"  {name:16} before {held:6} after {asdict(one.after)[name]:6}", flush=True)
 
 
 def _arguments() -> argparse.Namespace:
@@ -218,7 +229,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--variant", help="of the family; the first one otherwise")
     parser.add_argument("--faults", type=int, default=34, help="of each kind on each device")
     parser.add_argument("--hang-limit", type=float, default=1.0, metavar="S")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--json", action="store_true", help="print JSON, a line for each device")
     return parser.parse_args()
 
 

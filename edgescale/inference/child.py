@@ -52,9 +52,13 @@ def ended_by(returncode: int) -> str:
 
 
 def end_process(child: "subprocess.Popen[bytes]", patience_s: float) -> None:
-    """Waits for a child that was told to leave, then terminates it, then kills it."""
+    """Waits for a child that was told to leave, then terminates it, then kills it.
+
+    One that was stopped is woken, so that it can.
+    """
     import subprocess  # this file is read by children too, where each millisecond delays a start
 
+    child.send_signal(signal.SIGCONT)
     for number in (None, signal.SIGTERM, signal.SIGKILL):
         if number is not None:
             child.send_signal(number)

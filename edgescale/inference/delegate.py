@@ -23,6 +23,7 @@ from edgescale.inference.runtime import Runtime, choose_runtime, installed_versi
 from edgescale.inference.tpu_lock import lock_edge_tpu
 
 LIBRARIES = {"darwin": "libedgetpu.1.dylib", "win32": "edgetpu.dll"}
+LIBRARY, MODEL = "library", "model"  # what is opened next, see ``EdgeTpuSettings.announce``
 _PYCORALS_LIBRARY = "libedgetpu of pycoral"
 LOAD_TIMEOUT_S = 60.0  # the first use of a USB Edge TPU uploads its firmware
 _DEVICE = re.compile(r"cpu|auto|(usb|pci)?:\d{1,2}|usb|pci")
@@ -35,13 +36,14 @@ class EdgeTpuSettings:
     Attributes:
         library: the libedgetpu to load, or None for the system's.
         performance: its clock: low, medium, high or max; None leaves it to the library.
-        announce: called with the names of library and runtime just before the one loads the other,
-            which may be the last that this process does.
+        announce: called with the names of library and runtime and with what comes next, which may
+            be the last that this process does: ``library``, just before the one loads the other, or
+            ``model``, when that went well.
     """
 
     library: str | None = None
     performance: str | None = None
-    announce: Callable[[str, str], None] = lambda library, runtime: None
+    announce: Callable[[str, str, str], None] = lambda library, runtime, what: None
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,10 @@ def load_edgetpu_delegate(runtime: Runtime, device: str, settings: EdgeTpuSettin
     """
     library = library_or_default(settings.library)
     options = _options(device, settings.performance)
-    settings.announce(library, runtime.name)
-    return _loaded(lambda: runtime.load_delegate(library, options), library, device)
+    settings.announce(library, runtime.name, LIBRARY)
+    delegate = _loaded(lambda: runtime.load_delegate(library, options), library, device)
+    settings.announce(library, runtime.name, MODEL)
+    return delegate
 
 
 def try_edge_tpu(device: str, *, runtime: str | None = None, library: str | None = None) -> None:
@@ -171,9 +175,11 @@ def main(settings: dict[str, str]) -> None:
 
 
 def _pycorals_delegate(device: str, settings: EdgeTpuSettings) -> Any:
-    settings.announce(_PYCORALS_LIBRARY, "pycoral")
+    settings.announce(_PYCORALS_LIBRARY, "pycoral", LIBRARY)
     pycoral, options = _pycoral(), _options(device, settings.performance)
-    return _loaded(lambda: pycoral.load_edgetpu_delegate(options), _PYCORALS_LIBRARY, device)
+    delegate = _loaded(lambda: pycoral.load_edgetpu_delegate(options), _PYCORALS_LIBRARY, device)
+    settings.announce(_PYCORALS_LIBRARY, "pycoral", MODEL)
+    return delegate
 
 
 def _try_in_child(settings: dict[str, str]) -> None:

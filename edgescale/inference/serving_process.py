@@ -24,7 +24,8 @@ from edgescale.inference.child import (
 )
 
 CHILD_MODULE = "edgescale.inference.worker_process"
-CLOSE_TIMEOUT_S = 2.0
+_CLOSE_TIMEOUT_S = 1.5  # the child itself leaves after 1 s, also where an interpreter hangs
+_REAP_TIMEOUT_S = 2.0  # a large core may have to be written first
 
 
 class ServingProcess:
@@ -51,8 +52,10 @@ class ServingProcess:
             self._log = self._resources.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
             self._control, control = socket.socketpair()
             self._resources.enter_context(self._control)
-            with control:
-                given = fds | {"control": control.fileno()}
+            life, alive = os.pipe()  # nothing is ever written: it ends with this process
+            self._resources.callback(os.close, alive)
+            with control, os.fdopen(life, "rb"):
+                given = fds | {"control": control.fileno(), "life": life}
                 self._child = subprocess.Popen(
                     python_command(CHILD_MODULE, settings | given),
                     stdin=subprocess.DEVNULL,
@@ -80,11 +83,13 @@ class ServingProcess:
         """Counts one worker less; the last one ends the child for certain."""
         with self._guard:
             self._shares -= 1
-            if self._shares == 0:
-                self._control.close()  # the child reads the end of it and leaves
-                end_process(self._child, CLOSE_TIMEOUT_S)
-                self._resources.close()
-                self._lock.close()
+            if self._shares > 0:
+                return
+            self._control.close()  # the child reads the end of it and leaves
+        end_process(self._child, _CLOSE_TIMEOUT_S)
+        with self._guard:
+            self._resources.close()
+            self._lock.close()
 
     def load(self, settings: dict[str, Any], fds: dict[str, int]) -> None:
         """Asks the child to open another model in a thread of its own.
@@ -108,12 +113,14 @@ class ServingProcess:
         self._child.send_signal(signal.SIGKILL)
         self._reap()
 
-    def ended(self) -> str:
-        """Says how the child ended that closed its answers: signal or status, and last words."""
-        how = "closed its pipe"
-        if self._reap():
-            how = f"ended with {ended_by(self._child.returncode)}"
-        return how + self.last_words()
+    def ended(self) -> tuple[str | None, str]:
+        """Says how the child ended that closed its answers, and its last words in brackets.
+
+        Returns:
+            Signal or exit status, None where it has not ended; the words, or nothing.
+        """
+        how = ended_by(self._child.returncode) if self._reap() else None
+        return how, self.last_words()
 
     def last_words(self) -> str:
         """Returns the last line that the child wrote, in brackets, or nothing."""
@@ -123,7 +130,7 @@ class ServingProcess:
     def _reap(self) -> bool:
         """Waits for a child that is about to end, and frees the Edge TPU then."""
         with suppress(subprocess.TimeoutExpired):
-            self._child.wait(CLOSE_TIMEOUT_S)
+            self._child.wait(_REAP_TIMEOUT_S)
             with self._guard:
                 self._lock.close()
             return True

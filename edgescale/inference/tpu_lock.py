@@ -8,6 +8,10 @@ The lock goes by bus and number as libedgetpu counts, not by the path in sysfs: 
 loaded, an Edge TPU on USB changes its id, and with it its number and often its bus. The folder is
 the user's own below the temporary one: ``XDG_RUNTIME_DIR`` is not set in a service, which would
 then not see the lock of a login of the same user.
+
+It is seen by processes of one user with one temporary folder. Another user, a service with
+``PrivateTmp=``, another ``TMPDIR`` and another container each have locks of their own, and two of
+those that are given the same Edge TPU do disturb each other: give it to one of them.
 """
 
 import fcntl

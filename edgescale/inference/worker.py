@@ -129,7 +129,7 @@ class Worker:
         if self._outstanding == wire.SLOTS:
             raise ValueError("two pictures are under way; take a result first")
         link, slot = self._open_link(), self._next_slot
-        self._preparer.prepare(frame, into=link.slots[slot], bgr=bgr)
+        self._preparer.prepare(frame, into=link.slot(slot), bgr=bgr)
         link.send(slot)
         self._next_slot = (slot + 1) % wire.SLOTS
         self._outstanding += 1
@@ -141,9 +141,9 @@ class Worker:
             WorkerDied: the child ended, answered nonsense, or not in time, and was ended.
             DeviceError: the runtime refused this picture.
         """
+        link = self._open_link()
         if self._outstanding == 0:
             raise ValueError("no picture is under way; submit one first")
-        link = self._open_link()
         self._outstanding -= 1
         labels = len(self.family.manifest.labels)
         invoke_ms, class_ids, scores = link.result(timeout_s, labels)

@@ -76,6 +76,7 @@ class Channel:
             TimeoutError: none came in time.
             EOFError: the child has ended.
             ValueError: it is none.
+            OSError: another thread has closed this end.
         """
         deadline = time.monotonic() + timeout_s
         while (answer := wire.take_message(self._received)) is None:
@@ -89,6 +90,8 @@ class Channel:
 
     def close(self) -> None:
         """Gives descriptors and memory back; the model's part of the child then ends."""
+        # No descriptors from now on: another thread that waits must not read a file opened later.
+        self._requests = self._answers = -1
         self._given.close()
         self._own.close()
         self.slots = _NO_SLOTS  # the shared memory goes with its last view

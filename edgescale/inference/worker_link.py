@@ -1,6 +1,7 @@
 """A worker's connection to its model in the child, with every way it can break told in a sentence.
 
-Whatever the child does - end, hang, or answer nonsense - the parent meets ``DeviceError`` only.
+Whatever the child does - end, hang, or answer nonsense - the parent meets ``DeviceError`` only, and
+so it does when another of its threads closes the worker meanwhile.
 """
 
 import os
@@ -12,15 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgescale import errors
-from edgescale.errors import DeviceError, EdgescaleError, WorkerDied
+from edgescale.errors import DeviceError, EdgescaleError, EdgeTpuModelCrashed, WorkerDied
 from edgescale.inference import wire
-from edgescale.inference.delegate import LOAD_TIMEOUT_S, crashed_at_load, hung_at_load
+from edgescale.inference.delegate import LOAD_TIMEOUT_S, MODEL, crashed_at_load, hung_at_load
 from edgescale.inference.serving_process import ServingProcess
 from edgescale.inference.worker_channel import Channel
 
 START_TIMEOUT_S = 120.0  # TensorFlow as the last runtime takes its time on a small board
 CLOSED = "the worker is closed; start another one"
 
+_LOADING = ("library", "runtime", "what")
 _READY = ("runtime_name", "device", "device_reason", "load_ms")
 
 
@@ -35,6 +37,7 @@ class Link:
 
     Raises:
         OSError: the system has no descriptor, memory or process left.
+        WorkerDied: the process to run in has ended.
     """
 
     def __init__(
@@ -45,7 +48,7 @@ class Link:
         beside: ServingProcess | None,
     ) -> None:
         self._variant = variant
-        self._loading: dict[str, Any] | None = None
+        self._loading: dict[str, str] | None = None
         self.closed = False
         try:
             self._channel = Channel(tuple(settings["shape"]), np.dtype(settings["dtype"]))
@@ -62,12 +65,23 @@ class Link:
             raise
         try:
             if beside is not None:
-                beside.load(settings, fds)
+                self._load_beside(settings)
             self._channel.handed_over()
         except BaseException:
             self.close()
             raise
-        self.slots: NDArray[Any] = self._channel.slots
+
+    def slot(self, number: int) -> NDArray[Any]:
+        """Returns where a picture is to be prepared, (height, width, 3).
+
+        Raises:
+            WorkerDied: another thread has closed the worker.
+        """
+        try:
+            picture: NDArray[Any] = self._channel.slots[number]
+        except IndexError:
+            raise WorkerDied(CLOSED) from None
+        return picture
 
     def ready(self) -> dict[str, Any]:
         """Waits until the model is open and returns what the child says of it.
@@ -86,7 +100,8 @@ class Link:
                     raise _error_from(payload)
                 if kind != wire.LOADING:
                     raise ValueError(f"a message of kind {kind}")
-                self._loading = wire.unpack_record(payload, "library", "runtime")
+                told = wire.unpack_record(payload, *_LOADING)
+                self._loading = {name: str(told[name]) for name in _LOADING}
                 timeout_s = LOAD_TIMEOUT_S
 
     def send(self, slot: int) -> None:
@@ -121,7 +136,6 @@ class Link:
         """Ends the child, if no other worker uses it, and gives back memory and files."""
         if not self.closed:
             self.closed = True
-            del self.slots  # or the memory of the pictures would stay
             self._channel.close()
             self.process.leave()
 
@@ -130,8 +144,14 @@ class Link:
             return self._channel.receive(timeout_s)
         except TimeoutError:
             raise self._silent(waiting_for) from None
-        except EOFError:
+        except (EOFError, OSError):
             raise self.died() from None
+
+    def _load_beside(self, settings: dict[str, Any]) -> None:
+        try:
+            self.process.load(settings, self._channel.fds)
+        except OSError as problem:
+            raise self.died() from problem
 
     @contextmanager
     def _well_formed(self) -> Iterator[None]:
@@ -150,11 +170,13 @@ class Link:
 
     def _silent(self, waiting_for: str) -> DeviceError:
         """Ends a child that does not answer: it hangs, and would not listen to less."""
+        if self.closed:
+            return WorkerDied(CLOSED)
         self.process.kill()
         words = self.process.last_words()
         self.close()
         if self._loading is not None:
-            return hung_at_load(self._loading["library"])
+            return _hung(self._variant, **self._loading)
         return WorkerDied(
             f"the worker of variant '{self._variant}' gave no answer to {waiting_for} in time"
             f" and was ended{words}; unplug and replug a hung Edge TPU, or allow more time"
@@ -162,14 +184,39 @@ class Link:
 
     def died(self) -> DeviceError:
         """Reaps the child and says how it ended."""
-        how = self.process.ended()
+        if self.closed:
+            return WorkerDied(CLOSED)
+        how, words = self.process.ended()
         self.close()
-        if self._loading is not None:
-            return crashed_at_load(self._loading["library"], self._loading["runtime"], how)
+        if how is not None and self._loading is not None:
+            return _crashed(self._variant, how + words, **self._loading)
+        end = "closed its pipe without an answer" if how is None else f"ended with {how}"
         return WorkerDied(
-            f"the worker of variant '{self._variant}' {how}; check model, runtime and"
+            f"the worker of variant '{self._variant}' {end}{words}; check model, runtime and"
             " device with 'edgescale devices'"
         )
+
+
+def _crashed(variant: str, how: str, *, library: str, runtime: str, what: str) -> DeviceError:
+    """Says that a library ended the process, or with it loaded the model: another may work."""
+    if what != MODEL:
+        return crashed_at_load(library, runtime, how)
+    return EdgeTpuModelCrashed(
+        f"the compiled model of variant '{variant}' ended the process with {how} when {runtime}"
+        f" opened it with {library}; compile it again for this library's version, or use another"
+        " library (--edgetpu-library) if it is the same with every variant"
+    )
+
+
+def _hung(variant: str, *, library: str, runtime: str, what: str) -> DeviceError:
+    """Says that a library did not come back, or with it loaded the model."""
+    if what != MODEL:
+        return hung_at_load(library)
+    return EdgeTpuModelCrashed(
+        f"the compiled model of variant '{variant}' was not open within {LOAD_TIMEOUT_S:.0f} s with"
+        f" {runtime} and {library}; unplug the Edge TPU, plug it in again and retry, or compile the"
+        " model again"
+    )
 
 
 def _error_from(payload: bytes) -> EdgescaleError:

@@ -1,17 +1,20 @@
 """The child process of a ``Worker``: owns interpreter and device, answers until its pipes close.
 
 It imports numpy and one runtime, nothing else heavy. Each model is opened and served by a thread of
-its own; the main thread waits for requests to open another one, and for the end of the parent,
-which it sees however that ends and also while an interpreter hangs.
+its own; the main thread waits for requests to open another one, and for the end of the parent. A
+parent that is killed takes the child with it, on Linux also where a library hangs with Python's
+lock held, so that no thread of ours runs, or where the child is stopped.
 """
 
+import fcntl
 import json
 import mmap
 import os
 import signal
+import sys
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +28,17 @@ from edgescale.inference.delegate import EdgeTpuSettings
 
 _LEAVE_TIMEOUT_S = 1.0  # for an interpreter to give its device back
 _LONGEST_ERROR = 2_000
+_OOM_SCORE = "500"  # of 1000: where memory runs out, this process goes before its parent
 
 
 def main(settings: dict[str, Any]) -> None:
     """Serves pictures until the parent closes its end of the control socket."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     threading.excepthook = _end_process
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, "ascii")
+    if sys.platform == "linux":
+        _end_with(settings["life"])
     threads = [_started(settings)]
     while (more := _next_model(settings["control"])) is not None:
         threads = [thread for thread in threads if thread.is_alive()]
@@ -39,6 +47,19 @@ def main(settings: dict[str, Any]) -> None:
     for thread in threads:
         thread.join(max(0.0, leave_s - time.monotonic()))
     os._exit(0)
+
+
+def _end_with(life: int) -> None:
+    """Has the kernel kill this process when the pipe ends, of which only the parent has the end.
+
+    Not PR_SET_PDEATHSIG, which comes when the thread ends that started this process.
+    """
+    fcntl.fcntl(life, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(life, fcntl.F_SETFL, os.O_RDONLY | os.O_ASYNC | os.O_NONBLOCK)
+    with suppress(BlockingIOError):  # nothing to read: it has not ended yet
+        os.read(life, 1)
+        os._exit(0)
 
 
 def _started(settings: dict[str, Any]) -> threading.Thread:
@@ -82,8 +103,8 @@ def _run_model(settings: dict[str, Any]) -> None:
 
 
 def _opened(settings: dict[str, Any]) -> tuple[Classifier, dict[str, Any]]:
-    def announce(library: str, runtime: str) -> None:
-        loading = {"library": library, "runtime": runtime}
+    def announce(library: str, runtime: str, what: str) -> None:
+        loading = {"library": library, "runtime": runtime, "what": what}
         _send(int(settings["answers"]), wire.LOADING, json.dumps(loading).encode())
 
     compiled = settings["compiled"]

@@ -10,8 +10,9 @@ class Event:
     """One thing that happened while frames were classified.
 
     Attributes:
-        kind: ``worker-died``, ``restarted``, ``moved`` (to another device), ``switched`` (to
-            another variant), ``confirmed`` or ``doubted`` (the profile, by the first results).
+        kind: ``worker-died`` (or could not be started again), ``refused`` (it lives, and gave an
+            error instead of a result), ``restarted``, ``moved`` (to another device), ``switched``
+            (to another variant), ``confirmed`` or ``doubted`` (the profile, by the first results).
         text: one sentence for a person.
         details: figures and names, ready for JSON.
     """

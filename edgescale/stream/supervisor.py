@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from edgescale.errors import DeviceError, EdgescaleError
+from edgescale.errors import DeviceError, EdgescaleError, WorkerDied
 from edgescale.family.manifest import VariantRecord
 from edgescale.family.store import Family
 from edgescale.inference.classifier import Prediction
@@ -21,8 +21,10 @@ from edgescale.stream.event import Event, OnEvent
 
 log = logging.getLogger(__name__)
 
-# The first inference uploads weights to an Edge TPU and may meet a cold disk.
+# The first inference uploads weights to an Edge TPU and may meet a cold disk; after a restart the
+# disk is warm, and how long an upload takes here is known.
 FIRST_RESULT_TIMEOUT_S = 60.0
+SHORTEST_RESTARTED_LIMIT_S = 5.0
 HANG_FACTOR = 20.0  # so many times its usual time, and an inference hangs
 SHORTEST_HANG_LIMIT_S = 1.0
 ATTEMPTS = 8  # in a row without a result, until the last error is final
@@ -63,14 +65,20 @@ def hang_limit_s(p99_ms: float | None) -> float:
 class Supervisor:
     """Serves like the worker it was given, beyond that worker's end.
 
+    No picture is given up: one that ends every worker ends the run with the last error, as a device
+    that is broken does.
+
     Args:
         first: the worker to begin with; owned from now on.
         reopen: opens a variant again where the run is now (``device`` tells).
         elsewhere: yields what opens the run in other places, best first; None where it must stay.
             Called anew each time that a place has failed; an opener that fails is passed over.
         hang_limit_s: longest wait for a result, see ``hang_limit_s``. Where the worker turns out
-            to be slower than its profile, 20 times its fastest inference is waited for.
-        on_event: told of ``worker-died``, ``restarted`` and ``moved``, before the next result.
+            to be slower than its profile, 20 times its fastest inference is waited for. The first
+            result of a device may take 60 s; that of a worker started again there 5 s, or 20
+            times the slowest first inference so far.
+        on_event: told of ``worker-died``, ``refused``, ``restarted`` and ``moved``, before the next
+            result.
         clock: in seconds, monotonic.
         sleep: waits some seconds.
     """
@@ -95,7 +103,8 @@ class Supervisor:
         self._places: Iterator[Opener] | None = None
         self._deaths = self._deaths_here = 0
         self._down_since_s = 0.0
-        self._fastest_ms: float | None = None
+        self._fastest_ms: float | None = None  # of this worker
+        self._slowest_first_ms: float | None = None  # of all workers on this device
 
     @property
     def worker(self) -> Serving:
@@ -164,6 +173,8 @@ class Supervisor:
         self._under_way.popleft()
         self._deaths = self._deaths_here = 0
         self._places = None
+        if self._fastest_ms is None:
+            self._slowest_first_ms = max(found.invoke_ms, self._slowest_first_ms or 0.0)
         self._fastest_ms = min(found.invoke_ms, self._fastest_ms or found.invoke_ms)
         return found
 
@@ -195,26 +206,30 @@ class Supervisor:
         self._worker.close()
 
     def _limit_s(self) -> float:
-        if self._fastest_ms is None:
+        if self._fastest_ms is not None:
+            return max(self._hang_limit_s, HANG_FACTOR * self._fastest_ms / 1000)
+        if self._slowest_first_ms is None:
             return FIRST_RESULT_TIMEOUT_S
-        return max(self._hang_limit_s, HANG_FACTOR * self._fastest_ms / 1000)
+        usual_s = HANG_FACTOR * self._slowest_first_ms / 1000
+        return max(self._hang_limit_s, SHORTEST_RESTARTED_LIMIT_S, usual_s)
 
     def _recover(self, problem: DeviceError) -> None:
         """Comes back with a worker that has all pictures under way, or raises the last error."""
         if self._deaths == 0:
             self._down_since_s = self._clock()
+        kind = "worker-died" if isinstance(problem, WorkerDied) else "refused"
         while True:
             self._deaths += 1
             self._deaths_here += 1
             self._worker.close()
-            self._tell("worker-died", str(problem), in_a_row=self._deaths)
+            self._tell(kind, str(problem), in_a_row=self._deaths)
             if self._deaths > ATTEMPTS:
                 raise problem
             try:
                 if not (self._deaths_here >= DEATHS_HERE and self._move()):
                     self._restart()
             except DeviceError as again:
-                problem = again
+                problem, kind = again, "worker-died"
             else:
                 return
 
@@ -224,7 +239,7 @@ class Supervisor:
         self._take(self._open_here() if self._open_here else self._reopen(variant))
         self._repeat()
         took_s = self._clock() - self._down_since_s
-        text = f"{self.variant.name} runs again on {self.device} after {took_s:.2f} s"
+        text = f"{self.variant.name} was started again on {self.device} after {took_s:.2f} s"
         self._tell("restarted", text, attempt=self._deaths, took_s=took_s)
 
     def _move(self) -> bool:
@@ -258,6 +273,8 @@ class Supervisor:
             return None
 
     def _take(self, worker: Serving) -> None:
+        if worker.device != self._worker.device:
+            self._slowest_first_ms = None
         self._worker = worker
         self._fastest_ms = None
 

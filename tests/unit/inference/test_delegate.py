@@ -74,7 +74,9 @@ def test_a_library_that_is_no_delegate_is_refused(tmp_path: Path) -> None:
 
 @needs_gcc
 def test_a_library_without_a_device_is_another_error(tmp_path: Path) -> None:
-    with pytest.raises(EdgeTpuNotFound, match=r"no Edge TPU for device 'usb:1'; 'edgescale doctor'"):
+    with pytest.raises(
+        EdgeTpuNotFound, match=r"no Edge TPU for device 'usb:1'; 'edgescale doctor'"
+    ):
         try_edge_tpu("usb:1", library=library(tmp_path, NO_DEVICE))
 
 

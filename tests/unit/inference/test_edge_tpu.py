@@ -9,7 +9,16 @@ import numpy as np
 import psutil
 import pytest
 
-from edgescale.errors import DeviceError, EdgeTpuBusy, EdgeTpuNotFound, EdgeTpuRuntimeMissing
+from edgescale.device.bench import Bench
+from edgescale.device.rig import Rig
+from edgescale.errors import (
+    DeviceError,
+    EdgeTpuBusy,
+    EdgeTpuModelCrashed,
+    EdgeTpuNotFound,
+    EdgeTpuRuntimeMissing,
+)
+from edgescale.family.store import Family
 from edgescale.inference import worker_link
 from edgescale.inference.delegate import try_edge_tpu
 from edgescale.inference.import_models import ImportSettings, import_family
@@ -97,10 +106,65 @@ def test_a_library_that_crashes_the_worker_is_named_and_auto_goes_to_the_cpu(
         Worker(family, record, settings=settings)
     for part in (double, signal, "ai_edge_litert", "--edgetpu-library", "--runtime"):
         assert part in str(refusal.value)
+    assert f"{double} ended the process with {signal} (" in str(refusal.value)
+    assert not isinstance(refusal.value, EdgeTpuModelCrashed)
     with Worker(family, record, settings=replace(settings, device="auto")) as worker:
         assert worker.device == "cpu"
         assert signal in worker.device_reason
         assert worker.classify(GREEN, bgr=False).class_ids[0] == 1
+
+
+# A runtime that crashes or hangs with one of the compiled models, after the library was loaded.
+UNRULY = """
+import os, time
+from ai_edge_litert.interpreter import Interpreter as Real, load_delegate
+
+class Interpreter(Real):
+    def __init__(self, model_path=None, experimental_delegates=None, **others):
+        if experimental_delegates and "sly_edgetpu" in model_path:
+            {fault}
+        super().__init__(model_path, experimental_delegates=experimental_delegates, **others)
+"""
+
+
+def with_a_sly_variant(
+    folder: Path, library: str, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> tuple[Family, WorkerSettings]:
+    package = folder / "site" / "tflite_runtime"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "interpreter.py").write_text(UNRULY.format(fault=fault))
+    monkeypatch.syspath_prepend(str(folder / "site"))
+    records = [tiny_record(folder, name, twin=True) for name in ("sly", "tiny")]
+    settings = WorkerSettings("usb", runtime="tflite_runtime", edgetpu_library=library)
+    return tiny_family(folder, *records), settings
+
+
+def test_a_compiled_model_that_crashes_is_named_and_the_others_are_measured(
+    tmp_path: Path, double: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family, settings = with_a_sly_variant(tmp_path, double, monkeypatch, "os.abort()")
+    sly, tiny = family.manifest.variants
+    with pytest.raises(EdgeTpuModelCrashed, match=r"model of variant 'sly'.*with SIGABRT \("):
+        Worker(family, sly, settings=settings)
+    with Worker(family, sly, settings=replace(settings, device="auto")) as worker:
+        assert worker.device == "cpu"
+        assert "'sly'" in worker.device_reason
+    for variant, error in ((sly, "EdgeTpuModelCrashed"), (tiny, None)):
+        bench = Bench(family, variant, settings, Rig())
+        bench.start()
+        bench.warm_up(RED, 1)
+        bench.close()
+        assert bench.measurement().error_kind == error
+
+
+def test_a_compiled_model_that_hangs_is_named(
+    tmp_path: Path, double: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family, settings = with_a_sly_variant(tmp_path, double, monkeypatch, "time.sleep(60)")
+    monkeypatch.setattr(worker_link, "LOAD_TIMEOUT_S", 0.3)
+    with pytest.raises(EdgeTpuModelCrashed, match=r"'sly' was not open within 0 s.*double\.so"):
+        Worker(family, family.manifest.variants[0], settings=settings)
 
 
 def test_a_library_that_hangs_the_worker_is_given_up(

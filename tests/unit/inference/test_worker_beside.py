@@ -4,13 +4,20 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
-from edgescale.errors import ModelFileError, NotForThisDevice, WorkerDied
+from edgescale.errors import (
+    EdgeTpuRuntimeMissing,
+    ModelFileError,
+    NotForThisDevice,
+    WorkerDied,
+)
+from edgescale.inference.serving_process import ServingProcess
 from edgescale.inference.worker import Worker, WorkerSettings
-from tests.edgetpu_double import behave, double, needs_compiler, own_locks
+from tests.edgetpu_double import behave, behave_live, double, needs_compiler, own_locks
 from tests.tiny_models import BLUE, GREEN, RED, Tiny, tiny_family, tiny_record
 
 __all__ = ["double", "own_locks"]
@@ -88,6 +95,57 @@ def test_a_crash_of_the_one_is_met_by_both_and_frees_the_edge_tpu(
         second.classify(RED, bgr=False)
     with pytest.raises(WorkerDied, match="closed"):
         second.load_beside(first.variant)
+
+
+@pytest.mark.parametrize("when", ["before", "during"])
+def test_a_death_as_the_second_is_loaded_is_told_and_leaves_nothing(
+    tmp_path: Path, double: str, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    small = tiny_record(tmp_path, "small", twin=True)
+    family = tiny_family(tmp_path, small)
+    settings = WorkerSettings("usb", edgetpu_library=double)
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+    first = Worker(family, small, settings=settings)
+    child = psutil.Process(first.pid)
+
+    def end() -> None:
+        child.kill()
+        while child.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+
+    def load(process: ServingProcess, *told: Any) -> None:
+        end()
+        send(process, *told)
+
+    send = ServingProcess.load
+    if when == "before":
+        end()
+    else:
+        monkeypatch.setattr(ServingProcess, "load", load)
+    with pytest.raises(WorkerDied, match="worker of variant 'small' ended with SIGKILL"):
+        first.load_beside(small)
+    with Worker(family, small, settings=settings) as again:  # the Edge TPU is free
+        assert again.classify(GREEN, bgr=False).class_ids[0] == 1
+    first.close()
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+
+
+def test_a_crash_while_the_second_is_loaded_names_what_crashed(
+    tmp_path: Path, double: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    behave_live(monkeypatch, tmp_path / "double.txt")
+    small = tiny_record(tmp_path, "small", twin=True)
+    family = tiny_family(tmp_path, small)
+    settings = WorkerSettings("usb", edgetpu_library=double)
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+    first = Worker(family, small, settings=settings)
+    behave_live(monkeypatch, tmp_path / "double.txt", load="abort")
+    with pytest.raises(EdgeTpuRuntimeMissing, match="SIGABRT"):
+        first.load_beside(small)
+    first.close()
+    behave_live(monkeypatch, tmp_path / "double.txt")
+    Worker(family, small, settings=settings).close()
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
 
 
 def test_a_variant_that_cannot_be_loaded_leaves_the_first_alone(

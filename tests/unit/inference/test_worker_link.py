@@ -2,9 +2,11 @@
 
 import os
 import struct
+import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,9 @@ from hypothesis import strategies as st
 
 from edgescale.errors import DeviceError, WorkerDied
 from edgescale.inference import wire
+from edgescale.inference.serving_process import ServingProcess
 from edgescale.inference.worker import Worker
+from edgescale.inference.worker_channel import Channel
 from edgescale.inference.worker_link import Link
 from tests.tiny_models import RED, tiny_family
 
@@ -88,6 +92,76 @@ def test_an_error_of_an_unknown_class_is_a_dead_worker(tmp_path: Path) -> None:
         answering(worker, wire.message(wire.ERROR, b'{"error": "DeviceError", "message": "no"}'))
         with pytest.raises(DeviceError, match="no"):
             worker.result()
+
+
+def test_a_child_that_only_closes_its_pipe_is_said_to_do_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family = tiny_family(tmp_path)
+    monkeypatch.setattr(ServingProcess, "ended", lambda process: (None, " (words)"))
+    with Worker(family, family.manifest.variants[0]) as worker:
+        psutil.Process(worker.pid).kill()
+        with pytest.raises(WorkerDied, match=r"'tiny' closed its pipe without an answer \(words\)"):
+            worker.classify(RED, bgr=False)
+
+
+def test_a_closed_channel_reads_and_writes_no_file_opened_later() -> None:
+    channel = Channel((2, 2, 3), np.dtype("uint8"))
+    ends = (channel._answers, channel._requests)
+    channel.close()
+    pipe = os.pipe()
+    for end, fd in zip(ends, pipe, strict=True):
+        os.dup2(fd, end)
+    os.write(pipe[1], wire.message(wire.READY, b"{}"))
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        channel.receive(1.0)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        channel.send(0)
+    for one in {*pipe, *ends}:
+        os.close(one)
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["idle", "stopped"])
+def test_closing_in_another_thread_ends_a_wait_with_our_error(
+    tmp_path: Path, stopped: bool
+) -> None:
+    family = tiny_family(tmp_path)
+    worker = Worker(family, family.manifest.variants[0])
+    if stopped:
+        psutil.Process(worker.pid).suspend()
+    worker._outstanding = 1  # a wait for an answer that never comes
+    closer = threading.Timer(0.2, worker.close)
+    closer.start()
+    with pytest.raises(WorkerDied, match="the worker is closed"):
+        worker.result(timeout_s=20)
+    closer.join()
+    with pytest.raises(WorkerDied, match="the worker is closed"):
+        worker.result()
+
+
+def test_a_stopped_child_is_closed_without_waiting_for_it(tmp_path: Path) -> None:
+    family = tiny_family(tmp_path)
+    worker = Worker(family, family.manifest.variants[0])
+    child = psutil.Process(worker.pid)
+    child.suspend()
+    while child.status() != psutil.STATUS_STOPPED:
+        time.sleep(0.01)
+    started_s = time.monotonic()
+    worker.close()
+    assert time.monotonic() - started_s < 1.4  # less than the first patience
+    assert not child.is_running()
+
+
+def test_a_picture_for_a_link_that_was_closed_meanwhile_is_our_error(tmp_path: Path) -> None:
+    family = tiny_family(tmp_path)
+    worker = Worker(family, family.manifest.variants[0])
+    link = worker._link
+    assert link is not None
+    worker.close()
+    with pytest.raises(WorkerDied, match="the worker is closed"):
+        link.slot(0)
+    with pytest.raises(WorkerDied, match="the worker is closed"):
+        link.send(0)
 
 
 def test_memory_is_told_while_the_child_lives(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
-"""The supervisor with workers that die to order, on a clock that only sleeping moves."""
+"""The supervisor with workers that die to order: what it does, tells and waits for."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -14,120 +13,14 @@ from edgescale.errors import (
     NothingFits,
     WorkerDied,
 )
-from edgescale.family.manifest import Artifact, VariantRecord
-from edgescale.inference.classifier import Prediction
-from edgescale.inference.preparation import Image
 from edgescale.inference.worker import Inference
-from edgescale.stream.event import Event
-from edgescale.stream.supervisor import FIRST_RESULT_TIMEOUT_S, Opener, Supervisor, hang_limit_s
-from tests.fakes import variant_record
-
-VARIANT = variant_record("small", Artifact("small.tflite", "0" * 64, 1))
-OTHER = variant_record("large", Artifact("large.tflite", "1" * 64, 1))
-
-
-class Scripted:
-    """Answers with the picture's first value; dies at its ``dies_at``-th result or submit."""
-
-    def __init__(
-        self,
-        dies_at: int | None = None,
-        *,
-        device: str = "usb",
-        variant: VariantRecord = VARIANT,
-        error: Exception | None = None,
-        in_submit: bool = False,
-        invoke_ms: float = 3.0,
-    ) -> None:
-        self.family: Any = None
-        self.variant, self.device, self.invoke_ms = variant, device, invoke_ms
-        self.runtime_name, self.runtime_version = "ai_edge_litert", "2.3.0"
-        self.error = error or WorkerDied("SIGABRT")
-        self.dies_at, self.in_submit = dies_at, in_submit
-        self.submitted = self.served = 0
-        self.pending: list[int] = []
-        self.timeouts_s: list[float] = []
-        self.closed = False
-
-    def submit(self, frame: Image, *, bgr: bool) -> None:
-        assert bgr
-        assert not self.closed
-        assert len(self.pending) < 2
-        self.submitted += 1
-        if self.in_submit and self.submitted == self.dies_at:
-            raise self.error
-        self.pending.append(int(frame.flat[0]))
-
-    def result(self, timeout_s: float) -> Inference:
-        assert not self.closed
-        self.timeouts_s.append(timeout_s)
-        self.served += 1
-        if not self.in_submit and self.served == self.dies_at:
-            raise self.error
-        return Inference((self.pending.pop(0),), (1.0,), self.invoke_ms)
-
-    def predictions(self, inference: Inference) -> tuple[Prediction, ...]:
-        return ()
-
-    def close(self) -> None:
-        self.closed = True
-
-
-class Stage:
-    """A supervised run: the workers that are opened one after the other, sleeps and events."""
-
-    def __init__(
-        self,
-        workers: Sequence[Scripted | Exception],
-        elsewhere: Callable[[], Iterator[Opener]] | None = None,
-        hang_limit_s: float = 1.0,
-    ) -> None:
-        self.coming = list(workers)
-        self.opened: list[Scripted] = []
-        self.reopened: list[str] = []
-        self.events: list[Event] = []
-        self.sleeps_s: list[float] = []
-        self.now_s = 0.0
-        self.supervisor = Supervisor(
-            self.open(),
-            reopen=self.reopen,
-            elsewhere=elsewhere,
-            hang_limit_s=hang_limit_s,
-            on_event=self.events.append,
-            clock=lambda: self.now_s,
-            sleep=self.sleep,
-        )
-
-    def open(self) -> Scripted:
-        worker = self.coming.pop(0)
-        if isinstance(worker, Exception):
-            raise worker
-        self.opened.append(worker)
-        return worker
-
-    def reopen(self, variant: VariantRecord) -> Scripted:
-        self.reopened.append(variant.name)
-        return self.open()
-
-    def sleep(self, seconds: float) -> None:
-        self.sleeps_s.append(seconds)
-        self.now_s += seconds
-
-    def run(self, pictures: int, in_flight: int = 2) -> list[int]:
-        """Classifies pictures numbered from 0 and returns the numbers that came back."""
-        found: list[int] = []
-        pending = 0
-        for number in range(pictures):
-            self.supervisor.submit(np.full((2, 2, 3), number, np.uint8), bgr=True)
-            pending += 1
-            if pending == in_flight:
-                found.append(self.supervisor.result().class_ids[0])
-                pending -= 1
-        found += [self.supervisor.result().class_ids[0] for _ in range(pending)]
-        return found
-
-    def kinds(self) -> list[str]:
-        return [event.kind for event in self.events]
+from edgescale.stream.supervisor import (
+    FIRST_RESULT_TIMEOUT_S,
+    SHORTEST_RESTARTED_LIMIT_S,
+    Opener,
+    hang_limit_s,
+)
+from tests.supervised import OTHER, Scripted, Stage
 
 
 @pytest.mark.parametrize("in_flight", [1, 2])
@@ -231,8 +124,11 @@ def test_places_that_fail_one_after_the_other_are_each_tried_once() -> None:
 
 
 def test_a_refused_picture_is_tried_on_a_new_worker_but_a_wrong_model_is_not() -> None:
-    stage = Stage([Scripted(2, error=DeviceError("transfer failed")), Scripted()])
+    stage = Stage([Scripted(2, error=DeviceError("transfer failed")), EdgeTpuBusy("standby"),
+                   Scripted()])  # fmt: skip
     assert stage.run(3) == [0, 1, 2]
+    # The worker lived when it refused; that none could be started in its place is another thing.
+    assert stage.kinds() == ["refused", "worker-died", "restarted"]
     wrong = Stage([Scripted(1, error=ModelFileError("no finite numbers"))])
     with pytest.raises(ModelFileError):
         wrong.run(1)
@@ -240,12 +136,58 @@ def test_a_refused_picture_is_tried_on_a_new_worker_but_a_wrong_model_is_not() -
 
 
 def test_the_first_result_of_each_worker_may_take_its_time() -> None:
-    stage = Stage([Scripted(4), Scripted(invoke_ms=200.0)], hang_limit_s=1.5)
-    stage.run(6, in_flight=1)
-    assert stage.opened[0].timeouts_s == [FIRST_RESULT_TIMEOUT_S, 1.5, 1.5, 1.5]
+    workers = [Scripted(1), Scripted(4), Scripted(2, invoke_ms=200.0), Scripted(2, invoke_ms=300.0),
+               Scripted(2), Scripted()]  # fmt: skip
+    stage = Stage(workers, hang_limit_s=1.5)
+    stage.run(8, in_flight=1)
+    times_s = [worker.timeouts_s for worker in stage.opened]
+    # A minute until this device has given a result, not for each hang after that.
+    assert times_s[:2] == [[FIRST_RESULT_TIMEOUT_S], [FIRST_RESULT_TIMEOUT_S, 1.5, 1.5, 1.5]]
     # 20 times what this one takes: it is slower than the profile says, and does not hang.
-    assert stage.opened[1].timeouts_s == [FIRST_RESULT_TIMEOUT_S, 4.0, 4.0]
+    assert times_s[2:4] == [[SHORTEST_RESTARTED_LIMIT_S, 4.0], [SHORTEST_RESTARTED_LIMIT_S, 6.0]]
+    assert times_s[4:] == [[6.0, 1.5], [6.0, 1.5]]  # the slowest first inference, not the last
     assert (hang_limit_s(None), hang_limit_s(10.0), hang_limit_s(100.0)) == (1.0, 1.0, 2.0)
+
+
+def test_on_another_device_the_first_result_may_take_a_minute_again() -> None:
+    stage: Stage
+    workers = [Scripted(2), Scripted(1), Scripted(1), Scripted(device="cpu")]
+    stage = Stage(workers, lambda: iter([stage.open]), hang_limit_s=9.0)
+    assert stage.run(3, in_flight=1) == [0, 1, 2]
+    assert stage.opened[1].timeouts_s == [9.0]  # not less than the limit of any other result
+    assert stage.opened[3].timeouts_s == [FIRST_RESULT_TIMEOUT_S, 9.0]
+
+
+def test_a_result_makes_every_place_worth_another_look() -> None:
+    stage: Stage
+    looks: list[int] = []
+
+    def elsewhere() -> Iterator[Opener]:
+        looks.append(len(stage.opened))
+        yield stage.open
+
+    usb, cpu = [Scripted(1) for _ in range(3)], [Scripted(device="cpu")]
+    moved = [Scripted(2, device="cpu"), Scripted(1, device="cpu"), Scripted(1, device="cpu")]
+    stage = Stage([*usb, *moved, *cpu], elsewhere)
+    assert stage.run(2, in_flight=1) == [0, 1]
+    assert looks == [3, 6]
+    assert stage.kinds().count("moved") == 2
+
+
+def test_one_death_where_it_has_moved_to_is_no_reason_to_move_on() -> None:
+    stage: Stage
+    workers = [Scripted(1) for _ in range(3)] + [Scripted(1, device="usb:1") for _ in range(2)]
+    stage = Stage([*workers, Scripted(device="usb:1")], lambda: iter([stage.open, refuse]))  # type: ignore[list-item]
+    assert stage.run(1) == [0]
+    assert stage.kinds()[5:] == ["moved", "worker-died", "restarted", "worker-died", "restarted"]
+    assert stage.sleeps_s == [0.0, 0.25, 0.0, 0.25]  # the back-off begins anew there
+
+
+def test_a_start_is_not_called_a_run_before_there_is_a_result() -> None:
+    stage = Stage([Scripted(1) for _ in range(3)] + [Scripted()])
+    stage.run(1)
+    told = [event.text for event in stage.events if event.kind == "restarted"]
+    assert told[2] == "small was started again on usb after 0.75 s"
 
 
 def test_a_swap_gives_the_old_worker_back_and_restarts_keep_the_new_variant() -> None:
@@ -260,7 +202,7 @@ def test_a_swap_gives_the_old_worker_back_and_restarts_keep_the_new_variant() ->
     old = supervisor.swap(new, hang_limit_s=7.0)
     assert (old is stage.opened[0], stage.opened[0].closed) == (True, False)
     assert stage.run(3, in_flight=1) == [0, 1, 2]
-    assert new.timeouts_s == [FIRST_RESULT_TIMEOUT_S, 7.0]
+    assert new.timeouts_s == [7.0, 7.0]
     assert stage.reopened == ["large"]
     with pytest.raises(ValueError, match="submit one first"):
         supervisor.result()
