@@ -16,6 +16,7 @@ from pathlib import Path
 from edgescale.device.choose import edge_tpu_devices, edge_tpu_of, without_advice
 from edgescale.device.doctor_board import may_be_tried
 from edgescale.device.doctor_facts import Board, Facts, ModelFacts, Software, System, User
+from edgescale.device.doctor_models import models_at
 from edgescale.device.doctor_trial import TIMEOUT_S, TIMEOUT_WITH_FIRMWARE_S, try_delegate
 from edgescale.device.edge_tpus import EdgeTpu
 from edgescale.device.foreign_child import Told
@@ -23,16 +24,11 @@ from edgescale.device.kernel_files import entries, is_folder, milli, read_text, 
 from edgescale.device.libedgetpu import library_report
 from edgescale.device.probe import ROOT, Machine, probe
 from edgescale.device.runtimes import runtime_here, runtimes_here
-from edgescale.edgetpu.package import find_compiled
 from edgescale.errors import (
     DeviceError,
-    EdgescaleError,
     EdgeTpuBusy,
-    ModelFileError,
     RuntimeMissing,
 )
-from edgescale.family.places import is_dir
-from edgescale.family.store import MANIFEST_FILE, load_family
 from edgescale.inference.delegate import pycoral_report
 from edgescale.inference.tpu_lock import lock_edge_tpu
 from edgescale.inference.worker import WorkerSettings
@@ -64,7 +60,7 @@ def gather(asked: Asked, *, root: Path = ROOT, notice: Notice = lambda text: Non
     Raises:
         FamilyError: the family or model that was named is not there.
     """
-    models = tuple(_models(asked.path))  # first: a wrong name is said at once
+    models = tuple(models_at(asked.path))  # first: a wrong name is said at once
     facts = Facts(look_at(probe(root), root), _software(asked, models))
     software = facts.software
     if software.runtime is None or not software.library.works:
@@ -268,34 +264,3 @@ def _software(asked: Asked, models: tuple[ModelFacts, ...]) -> Software:
         pycoral=pycoral_report(),
         models=models,
     )
-
-
-def _models(path: Path | None) -> Iterator[ModelFacts]:
-    """Reads what a compiled model, or the most demanding one of a family, needs.
-
-    Raises:
-        FamilyError: there is nothing at the path, or the family's manifest cannot be used.
-    """
-    if path is None:
-        return
-    if path.name != MANIFEST_FILE and not is_dir(path, ModelFileError):
-        yield _model(path, named=True)
-        return
-    family = load_family(path, verify=False)
-    compiled = [one.compiled for one in family.manifest.variants if one.compiled is not None]
-    found = [_model(family.path(one), named=False) for one in compiled]
-    yield from (model for model in found if model.problem is not None)
-    readable = [model for model in found if model.problem is None]
-    if readable:  # the one that needs most speaks for all
-        yield max(readable, key=lambda model: model.min_runtime_version or 0)
-    if not found:
-        yield ModelFacts(str(path), None, named=False)
-
-
-def _model(path: Path, *, named: bool) -> ModelFacts:
-    try:
-        compiled = find_compiled(path)
-    except EdgescaleError as problem:
-        return ModelFacts(str(path), None, str(problem), named)
-    least = None if compiled is None else compiled.min_runtime_version
-    return ModelFacts(str(path), least, None, named)
