@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from edgescale.device import doctor_gather
 from edgescale.device.doctor_facts import Facts, System
 from edgescale.device.doctor_gather import Asked, gather, look_at
+from edgescale.device.doctor_models import models_at
 from edgescale.device.doctor_trial import try_delegate
 from edgescale.device.probe import probe
 from edgescale.errors import ManifestError
@@ -218,13 +218,13 @@ def test_the_most_demanding_model_speaks_for_a_family(tmp_path: Path) -> None:
         assert record.compiled is not None
         package = options_bytes(package_bytes(TinyPackage(min_runtime=least)))
         (tmp_path / record.compiled.path).write_bytes(compiled_tflite(package))
-    (model,) = doctor_gather._models(tmp_path)
+    (model,) = models_at(tmp_path)
     assert (Path(model.path).name, model.min_runtime_version) == (
         Path(str(records[1].compiled and records[1].compiled.path)).name, 14,
     )  # fmt: skip
     assert not model.named
     (tmp_path / str(records[2].compiled and records[2].compiled.path)).write_bytes(b"damaged")
-    assert [one.problem is None for one in doctor_gather._models(tmp_path)] == [False, True]
+    assert [one.problem is None for one in models_at(tmp_path)] == [False, True]
 
 
 def test_a_folder_without_family_is_refused(tmp_path: Path) -> None:
