@@ -105,6 +105,8 @@ def command(  # noqa: PLR0913 - one argument for each flag
     """
     if variant is not None and budget != Budget():
         raise click.UsageError("--variant names the variant, a budget selects one; give either")
+    if adapt and variant is not None:
+        raise click.UsageError("--adapt changes the variant, --variant fixes it; give either")
     if adapt and budget.latency_ms is None:
         raise click.UsageError("--adapt keeps a latency budget; give one with --latency-budget")
     loaded = load_family(family)

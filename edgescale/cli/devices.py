@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgescale.cli import show
-from edgescale.cli.options import AS_JSON
+from edgescale.cli.options import AS_JSON, EDGETPU_LIBRARY, terminable
 from edgescale.device.edge_tpus import EdgeTpu
 from edgescale.device.known import KnownDevice, LatencyCalibration, known_devices
 from edgescale.device.probe import ROOT, Machine, Pressure, pressure, probe
@@ -55,14 +55,15 @@ class Report:
     is_flag=True,
     help="Show instead what datasheets and published sources say of Coral devices.",
 )
-@click.option("--edgetpu-library", metavar="FILE", help="The Edge TPU library (else the system's).")
+@EDGETPU_LIBRARY
 @AS_JSON
 def command(of_known: bool, edgetpu_library: str | None, as_json: bool) -> None:
     """Show what this machine can do: Edge TPUs, TFLite runtimes, CPU, memory, heat, cameras."""
     if of_known:
         _show_known(as_json)
         return
-    report = look_around(edgetpu_library)
+    with terminable():
+        report = look_around(edgetpu_library)
     if as_json:
         show.json_object(report.to_dict())
         return

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgescale.cli.options import AS_JSON
+from edgescale.cli.options import AS_JSON, EDGETPU_LIBRARY, terminable
 from edgescale.cli.show import json_object, printable
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ SCHEMA_VERSION = 1
 
 @click.command("doctor")
 @click.argument("path", metavar="[FAMILY|MODEL.tflite]", type=Path, required=False)
-@click.option("--edgetpu-library", metavar="FILE", help="The Edge TPU library (else the system's).")
+@EDGETPU_LIBRARY
 @click.option(
     "--runtime",
     metavar="NAME",
@@ -41,7 +41,8 @@ def command(
     from edgescale.device.doctor_gather import Asked
 
     asked = Asked(path, edgetpu_library, runtime)
-    findings = examine(asked, notice=lambda text: click.echo(text, err=True))
+    with terminable():
+        findings = examine(asked, notice=lambda text: click.echo(text, err=True))
     errors = sum(one.level == "error" for one in findings)
     warnings = sum(one.level == "warning" for one in findings)
     if as_json:

@@ -39,6 +39,17 @@ class FiniteRange(click.FloatRange):
         return number
 
 
+def _library_file(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
+    """Returns the path of a library that lies here; a bare name is left to the system's loader."""
+    return f"./{name}" if name and "/" not in name and Path(name).is_file() else name
+
+
+EDGETPU_LIBRARY = click.option(
+    "--edgetpu-library",
+    metavar="FILE",
+    callback=_library_file,
+    help="The Edge TPU library (else the system's).",
+)
 FAMILY = click.argument("family", type=click.Path(path_type=Path))
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 PROFILES = click.option(
@@ -75,9 +86,7 @@ def device_options(command: Command) -> Command:
             type=click.IntRange(1, 256),
             help="Threads of the interpreter on the CPU (else as many as measure best here).",
         ),
-        click.option(
-            "--edgetpu-library", metavar="FILE", help="The Edge TPU library (else the system's)."
-        ),
+        EDGETPU_LIBRARY,
         click.option(
             "--edgetpu-performance",
             type=click.Choice(EDGETPU_PERFORMANCE),

@@ -61,6 +61,8 @@ def command(  # noqa: PLR0913 - one argument for each flag
     """
     if budget.latency_ms is None and budget.percentile != Budget().percentile:
         raise click.UsageError("--percentile is of --latency-budget; give both")
+    if plot is not None:
+        check_plot(plot)
     loaded = load_family(family)
     try:
         with terminable(), progress_bar("measuring") as progress:
@@ -85,6 +87,18 @@ def command(  # noqa: PLR0913 - one argument for each flag
     _show(found, loaded, as_json, explain, plot)
 
 
+def check_plot(path: Path) -> None:
+    """Finds out before anything is measured whether the drawing can be kept.
+
+    Raises:
+        click.UsageError: another format, or a folder that is not there.
+    """
+    if path.suffix.lower() != ".svg":
+        raise click.UsageError(f"--plot writes SVG; name a file that ends in .svg, not '{path}'")
+    if not path.absolute().parent.is_dir():
+        raise click.UsageError(f"--plot '{path}': there is no such folder; make it first")
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a choice came to, whether or not a variant fits; ``selection`` is None where none does.
@@ -102,22 +116,22 @@ class Outcome:
 
 
 def _show(found: Outcome, family: Family, as_json: bool, explain: bool, plot: Path | None) -> None:
+    if as_json:
+        show.json_object(_record(found, family.manifest.name))
+    else:
+        rows = [(one.variant, one.state, show.printable(one.text)) for one in found.rejections]
+        if found.selection is not None:
+            name, text = found.selection.chosen.name, chosen_text(found.selection)
+            rows.insert(0, (name, "chosen", text))
+        click.echo(_left_table(("variant", "", "why"), rows))
+        if explain:
+            click.echo(f"\n{explanation_text(found)}")
     if plot is not None and found.profile is not None:
         from edgescale.cli.select_plot import write_plot
 
         chosen = None if found.selection is None else found.selection.chosen.name
         states = {one.variant: one.state for one in found.rejections}
         write_plot(plot, family, found.profile, found.budget, chosen, states)
-    if as_json:
-        show.json_object(_record(found, family.manifest.name))
-        return
-    rows = [(one.variant, one.state, show.printable(one.text)) for one in found.rejections]
-    if found.selection is not None:
-        chosen_row = (found.selection.chosen.name, "chosen", chosen_text(found.selection))
-        rows.insert(0, chosen_row)
-    click.echo(_left_table(("variant", "", "why"), rows))
-    if explain:
-        click.echo(f"\n{explanation_text(found)}")
 
 
 def chosen_text(selection: Selection) -> str:
@@ -210,9 +224,13 @@ def _record(found: Outcome, family: str) -> dict[str, Any]:
         }
     if found.selection is not None:
         return record | found.selection.to_dict()
+    order = found.order
     return record | {
         "chosen": None,
+        "state": "nothing fits",
         "budget": asdict(found.budget),
+        "order": [] if order is None else [variant.name for variant in order.variants],
+        "ordered_by": None if order is None else order.text,
         "looks_ms": dict(found.looks),
         "rejections": rejections_to_list(found.rejections),
     }

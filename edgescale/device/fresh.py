@@ -62,7 +62,7 @@ def known_here(family: Family, settings: WorkerSettings, folder: Path | str | No
     if not alive:
         return Known(place, wanted.device, None, "the stored one holds no figures")
     runs = [one.n or 0 for one in alive]
-    doubts = f"; doubtful: {'; '.join(found.noise.flags)}" if found.noise.noisy else ""
+    doubts = f"; doubtful, {len(found.noise.flags)} reason(s)" if found.noise.noisy else ""
     log.info(
         "using the profile of %s in %s (%d of %d variants, n = %d to %d%s)",
         *(found.time, place, len(runs), len(found.models), min(runs), max(runs), doubts),

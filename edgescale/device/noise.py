@@ -34,7 +34,7 @@ def read_now(temperature_c: float | None, at_s: float) -> Reading:
     return Reading(pressure(), temperature_c, at_s)
 
 
-def judge_noise(
+def judge_noise(  # noqa: PLR0913 - all that a doubt may come from
     before: Reading,
     after: Reading,
     *,
@@ -42,6 +42,7 @@ def judge_noise(
     governor: str | None,
     clock_mhz: tuple[float | None, float | None],
     figures: Sequence[Measurement],
+    earlier: Noise | None = None,
 ) -> Noise:
     """Says what disturbed a measurement.
 
@@ -52,6 +53,7 @@ def judge_noise(
         governor: of the clock.
         clock_mhz: before the first block and after the last.
         figures: what was measured, for the autocorrelation of its latencies.
+        earlier: of a profile that this measurement adds to; its pressure counts too.
     """
     during = stalled_percent(
         before.pressure.total_us, after.pressure.total_us, after.at_s - before.at_s
@@ -69,6 +71,8 @@ def judge_noise(
         cpu_mhz_after=clock_mhz[1],
         autocorrelation_max=max(drifting, default=None),
     )
+    if earlier is not None:
+        noise = noise.since(earlier)
     flags = (*_busy(noise, cores), *_clock(noise), *_drift(figures))
     return replace(noise, flags=flags)
 

@@ -98,13 +98,6 @@ def system_memory() -> Memory:
     return Memory(memory.total, memory.available)
 
 
-def own_rss_bytes() -> int:
-    """Returns the resident memory of this process."""
-    import psutil
-
-    return int(psutil.Process().memory_info().rss)
-
-
 def probe(
     root: Path = ROOT,
     *,

@@ -67,11 +67,17 @@ class Noise:
         return before > MOST_BEFORE_PERCENT or during > MOST_DURING_PERCENT
 
     def since(self, earlier: "Noise") -> "Noise":
-        """Returns this one with the doubts of an earlier part of the same profile kept."""
-        flags = dict.fromkeys((*earlier.flags, *self.flags))
-        psi = (earlier.psi_during_percent, self.psi_during_percent)
-        worst = max((one for one in psi if one is not None), default=None)
-        return replace(self, flags=tuple(flags), psi_during_percent=worst)
+        """Returns this one with the worst pressure of an earlier part of the same profile."""
+
+        def worst(name: str) -> float | None:
+            both = (getattr(earlier, name), getattr(self, name))
+            return max((one for one in both if one is not None), default=None)
+
+        return replace(
+            self,
+            psi_before_percent=worst("psi_before_percent"),
+            psi_during_percent=worst("psi_during_percent"),
+        )
 
 
 @dataclass(frozen=True)

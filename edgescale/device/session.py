@@ -92,21 +92,21 @@ class Session:
             rounds: blocks that alternated between the variants; 1 is one after the other.
         """
         asked, settings = self._asked, replace(self.settings, runtime=measured.runtime)
+        fresh = {one.variant for one in measured.variants}
+        earlier = () if self._begun is None else self._begun.variants
+        kept = tuple(one for one in earlier if one.variant not in fresh)
         noise = judge_noise(
             self._before,
             read_now(self._rig.temperature_c(), time.monotonic()),
             cores=self._machine.usable_cores,
             governor=self._machine.governor,
             clock_mhz=(measured.cpu_mhz_before, measured.cpu_mhz_after),
-            figures=measured.variants,
+            figures=(*kept, *measured.variants),
+            earlier=None if self._begun is None else self._begun.noise,
         )
         for flag in noise.flags:
             log.warning("the figures are doubtful: %s", flag)
-        if self._begun is not None:
-            noise = noise.since(self._begun.noise)
         now = rfc3339(datetime.now(timezone.utc))
-        fresh = {one.variant for one in measured.variants}
-        kept = () if self._begun is None else self._begun.variants
         figures = with_predictions(self._family, measured.variants, settings, self._base_bytes)
         return DeviceProfile(
             schema_version=SCHEMA_VERSION,
@@ -128,7 +128,7 @@ class Session:
             frame=FRAME_TEXT,
             rounds=rounds,
             noise=noise,
-            variants=(*(one for one in kept if one.variant not in fresh), *figures),
+            variants=(*kept, *figures),
         )
 
 

@@ -201,9 +201,10 @@ def _why_none(folder: Path, family: str, conditions: Conditions) -> str:
 
 
 def _differences(stored: Conditions, wanted: Conditions) -> str:
+    if stored.device != wanted.device:
+        return f"device {stored.device}"  # with other files and another library
     checks = (
         ("another machine", stored.machine != wanted.machine),
-        (f"device {stored.device}", stored.device != wanted.device),
         (
             f"runtime {stored.runtime} {stored.runtime_version}",
             (stored.runtime, stored.runtime_version) != (wanted.runtime, wanted.runtime_version),

@@ -164,8 +164,8 @@ class Link:
             self.close()
             raise WorkerDied(
                 f"the worker of variant '{self._variant}' answered nonsense"
-                f" ({str(problem)[:100]}) and was ended{words}; check model, runtime and device"
-                " with 'edgescale devices'"
+                f" ({str(problem)[:100]}) and was ended{words}; 'edgescale doctor' looks at"
+                " model, runtime and device"
             ) from problem
 
     def _silent(self, waiting_for: str) -> DeviceError:
@@ -192,8 +192,8 @@ class Link:
             return _crashed(self._variant, how + words, **self._loading)
         end = "closed its pipe without an answer" if how is None else f"ended with {how}"
         return WorkerDied(
-            f"the worker of variant '{self._variant}' {end}{words}; check model, runtime and"
-            " device with 'edgescale devices'"
+            f"the worker of variant '{self._variant}' {end}{words}; 'edgescale"
+            " doctor' looks at model, runtime and device"
         )
 
 

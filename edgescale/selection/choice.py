@@ -110,15 +110,12 @@ def select_by(
     names = [variant.name for variant in order.variants]
     memory = Memory(figures, names, budget.memory_bytes, adapt)
     search = LargestWithin(figures, limit_tests(budget), memory.keeps)
+    medians_ms: dict[str, float] | None = None  # built ones: time rises with size
     if family.manifest.provenance == "imported" or all(map(figures.at_hand, names)):
-        # Nothing says that time rises with size, so each is looked at.
         looked = [name for name in names if search.look(name) is not None]
-        kept = [name for name in looked if memory.keeps(name)]
-        beaten = dominated_ones(order, {name: search.found.looks[name] for name in kept})
-    else:
-        kept, beaten = names, dominated_ones(order, None)
-    found = _searched(search, kept, beaten)
-    rejected |= {name: reason for name, (_, reason) in beaten.items()}
+        medians_ms = {name: search.found.looks[name] for name in looked if memory.keeps(name)}
+    found, beaten = _searched(search, order, medians_ms)
+    rejected |= {name: reason for name, reason in beaten.items() if name not in found.trials}
     reasons = Reasons(figures, budget, order, memory)
     everyone = family.manifest.variants
     for variant in everyone:
@@ -144,24 +141,21 @@ def select_by(
 
 
 def _searched(
-    search: LargestWithin, names: Sequence[str], beaten: dict[str, tuple[str, Rejection]]
-) -> Search:
-    """Searches without the variants that are beaten; takes back those whose better failed.
+    search: LargestWithin, order: Order, medians_ms: Mapping[str, float] | None
+) -> tuple[Search, dict[str, Rejection]]:
+    """Searches without the variants that are beaten, and returns those too.
 
-    A few runs tell which one is faster, not whether it keeps the limit or runs at all.
+    A few runs tell which one is faster, not whether it keeps the limit or runs at all: one that
+    was tested and failed beats nobody, so what only it beat is searched again.
     """
+    names = [one.name for one in order.variants if medians_ms is None or one.name in medians_ms]
+    left = set(names)
     while True:
+        beaten = dominated_ones(order, left, medians_ms)
         found = search.search([name for name in names if name not in beaten])
-        floor = -1 if found.chosen is None else names.index(found.chosen)
-        back = [
-            name
-            for name, (better, _) in beaten.items()
-            if names.index(name) > floor and found.state(better) not in (None, FITS)
-        ]
-        if not back:
-            return found
-        for name in back:
-            del beaten[name]
+        left = {name for name in names if found.state(name) in (None, FITS)}
+        if dominated_ones(order, left, medians_ms).keys() == beaten.keys():
+            return found, beaten
 
 
 def choose(  # noqa: PLR0913 - the call behind two verbs

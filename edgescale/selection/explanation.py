@@ -114,7 +114,7 @@ def over_budget(
         trials: what the tests said.
         counts: of the tests, in words.
     """
-    text = "; ".join(map(_sentence, broken)) or f"does not fit: {counts}"
+    text = "; ".join(map(_sentence, broken)) or counts
     return Rejection(variant, OVER_BUDGET, broken, text, trials)
 
 
@@ -142,7 +142,7 @@ def trials_text(entry: Measurement, budget: Budget, trials: tuple[Trial, ...]) -
 
 def smaller(variant: str, chosen: str, trials: tuple[Trial, ...]) -> Rejection:
     """Explains a variant that fits but is not the largest that does."""
-    return Rejection(variant, SMALLER, (), f"fits too, but '{chosen}' is larger", trials)
+    return Rejection(variant, SMALLER, (), f"'{chosen}' is larger", trials)
 
 
 def not_tried(variant: str, why: str) -> Rejection:

@@ -1,6 +1,6 @@
 """Finds the reason why each variant was not chosen, from what the search looked at."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from edgescale.selection.budget import Budget
 from edgescale.selection.explanation import (
@@ -32,12 +32,13 @@ _CLEARLY_FASTER = 0.95  # of the other's median: a few runs do not tell less apa
 
 
 def dominated_ones(
-    order: Order, medians_ms: Mapping[str, float] | None
-) -> dict[str, tuple[str, Rejection]]:
-    """Returns the variants that a larger one beats in time: by name, which one, and the reason.
+    order: Order, names: Collection[str], medians_ms: Mapping[str, float] | None
+) -> dict[str, Rejection]:
+    """Returns the variants that a larger one beats in time, by name.
 
     Args:
         order: the variants, smallest first.
+        names: of those that may beat others.
         medians_ms: by name; None where nobody measured, and fewer MACs stand for less time.
     """
     costs = {one.name: one.macs for one in order.variants} if medians_ms is None else medians_ms
@@ -45,6 +46,7 @@ def dominated_ones(
     found = {}
     for place, variant in enumerate(known):
         better = [one for one in known[:place] if one.macs == variant.macs] + known[place + 1 :]
+        better = [one for one in better if one.name in names]
         fastest = min(better, key=lambda one: costs[one.name], default=variant)
         margin = 1.0 if medians_ms is None else _CLEARLY_FASTER
         if fastest is variant or costs[fastest.name] >= margin * costs[variant.name]:
@@ -56,7 +58,7 @@ def dominated_ones(
             times = (milliseconds(costs[one.name]) for one in (fastest, variant))
             size = "as large" if fastest.macs == variant.macs else "larger"
             why = "is {} and faster (median {} < {})".format(size, *times)
-        found[variant.name] = fastest.name, dominated(variant.name, fastest.name, why)
+        found[variant.name] = dominated(variant.name, fastest.name, why)
     return found
 
 

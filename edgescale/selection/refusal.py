@@ -39,7 +39,16 @@ def nothing_fits(
         (one for one in rejections if one.excesses or one.trials),
         key=lambda one: (not one.trials, max([e.over_percent for e in one.excesses], default=0)),
     )
-    nearest = close[0] if close else rejections[0]
+    if not close:
+        reasons = "; ".join(dict.fromkeys(one.text for one in rejections))
+        return NothingFits(
+            f"no variant of '{name}' can be held against the budget ({budget_text(budget)}):"
+            f" {reasons}",
+            tuple(rejections),
+            order=order,
+            looks=looks,
+        )
+    nearest = close[0]
     entries = [figures.measurement(one.variant) for one in rejections]
     main_bytes = min(
         [one.main_pss_bytes for one in entries if one and one.main_pss_bytes], default=0

@@ -94,7 +94,7 @@ def test_the_profile_that_is_used_is_told_with_its_n_and_noise(
     path.write_text(json.dumps(record))
     with caplog.at_level("INFO", "edgescale"):
         fresh.fresh_profile(family, WorkerSettings(device="cpu"), folder=str(folder))
-    said = "n = 200 to 200; doubtful: the CPU was shared)" if noisy else "n = 200 to 200)"
+    said = "n = 200 to 200; doubtful, 1 reason(s))" if noisy else "n = 200 to 200)"
     assert caplog.messages[-1].endswith(f"{folder} (2 of 2 variants, {said}")
 
 

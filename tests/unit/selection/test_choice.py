@@ -44,7 +44,7 @@ def test_without_a_budget_the_largest_that_was_measured_wins() -> None:
     selection = select(family(), profile(*LADDER))
     assert selection.chosen.name == "l"
     assert [one.kind for one in selection.rejections] == ["smaller", "smaller"]
-    assert selection.rejections[0].text == "fits too, but 'l' is larger"
+    assert selection.rejections[0].text == "'l' is larger"
     assert [variant.name for variant, _ in selection.ladder] == ["s", "m", "l"]
 
 
@@ -113,6 +113,18 @@ def test_what_was_dropped_comes_back_when_its_better_fails() -> None:
     selection = select(family(), profile_of(family(), entries), Budget(latency_ms=12.0))
     assert selection.chosen.name == "s"
     assert selection.rejections[0].state == "does not fit"
+
+
+def test_one_that_failed_beats_nobody_but_others_still_do(tmp_path: Path) -> None:
+    # d is the fastest at the median and fails at the tail; b is slow, and c beats it.
+    four = fake_family(tmp_path, {"a": 1, "b": 2, "c": 3, "d": 4})
+    times = {"a": [1.0] * 200, "b": [5.0, 5.0, 5.0, 12.0] * 50, "c": [4.0] * 200}
+    times["d"] = [3.5, 3.5, 3.5, 12.0] * 50
+    entries = [measured(one, latencies_ms=times[one.name]) for one in four.manifest.variants]
+    selection = select(four, profile_of(four, entries), Budget(latency_ms=10.0))
+    assert selection.chosen.name == "c"
+    states = {one.variant: one.state for one in selection.rejections}
+    assert states == {"a": "fits", "b": "dropped", "d": "does not fit"}
 
 
 def test_one_that_breaks_the_memory_drops_nobody() -> None:
