@@ -2,7 +2,8 @@
 
 One ladder of six variants 1.35 apart, of which the budget admits five when nothing disturbs; its
 accuracies are invented, in the range of EfficientNet-Lite. Frames come at a camera's pace. Heat
-depends on what the controller lets run, so it is computed along the way.
+depends on what the controller lets run, so it is computed along the way. How long it stays calm
+and cool is our choice, so there are two kinds of worlds.
 """
 
 import math
@@ -23,15 +24,17 @@ SAFE = 2  # the largest that keeps it under all load and heat together
 NOISE = 0.04  # sigma of the logarithm
 SPIKES = (0.005, 1.3, 2.0)  # share of the frames, smallest and largest factor
 CONTENTION = (1.25, 1.8)  # either, by equal chance
-CALM_WINDOWS = 250.0  # mean, exponential
 LOADED_WINDOWS = (5.0, 200.0)  # uniform in the logarithm
 WARM_WINDOWS = (100.0, 400.0)  # uniform; so long the surroundings stay warm
-WARM_GAP_WINDOWS = 1000.0  # mean, exponential
 AMBIENT_C = (25.0, 38.0)  # usually, and while warm
 FULL_LOAD_C = 60.0  # above ambient, in the end, when the chip never rests
 HEAT_TIME_WINDOWS = 40.0
 THROTTLE = (85.0, 75.0, 2.0)  # C above which, C until which, factor
 LOAD_FRAMES = 15  # until a variant that is not loaded can take over
+KINDS = {
+    "calm": (250.0, 1000.0),
+    "busy": (150.0, 800.0),
+}  # windows without load, and not warm: means
 _READINGS = 3  # of the temperature in a window of 3.3 s
 
 
@@ -95,22 +98,23 @@ def noise(random: np.random.Generator, windows: int) -> NDArray[np.float64]:
     return np.asarray(np.exp(NOISE * random.standard_normal(shape)) * spiked)
 
 
-def world(seed: int, windows: int) -> World:
-    """Draws a world."""
+def world(seed: int, windows: int, kind: str = "calm") -> World:
+    """Draws a world; the lengths in its ``kind`` are exponential."""
+    calm_windows, gap_windows = KINDS[kind]
     random = np.random.default_rng(seed)
     contention = np.ones(windows)
-    start = random.exponential(CALM_WINDOWS)
+    start = random.exponential(calm_windows)
     while start < windows:
         low, high = map(math.log, LOADED_WINDOWS)
         length = math.exp(random.uniform(low, high))
         contention[int(start) : int(start + length)] = random.choice(CONTENTION)
-        start += length + random.exponential(CALM_WINDOWS)
+        start += length + random.exponential(calm_windows)
     ambient_c = np.full(windows, AMBIENT_C[0])
-    start = random.exponential(WARM_GAP_WINDOWS)
+    start = random.exponential(gap_windows)
     while start < windows:
         length = random.uniform(*WARM_WINDOWS)
         ambient_c[int(start) : int(start + length)] = AMBIENT_C[1]
-        start += length + random.exponential(WARM_GAP_WINDOWS)
+        start += length + random.exponential(gap_windows)
     return World(contention, ambient_c, noise(random, windows))
 
 

@@ -3,13 +3,16 @@
 A board that heats up or shares its cores slows down all variants by about the same factor, so one
 number, the slowdown (measured over profiled median of the same variant), predicts what each of them
 would take (the idea of ALERT, USENIX ATC 2020). Down at once, because late frames are what a
-budget forbids; up only after head-room has lasted, and ever more slowly where that was a mistake,
-because a controller that swings is worse than a small model.
+budget forbids; up as soon as head-room has lasted, but ever more slowly where that was a mistake,
+not twice to the same variant within a minute or two, and not more often than an allowance of moves
+permits, because a controller that swings is worse than a small model.
 
 Pure: latencies and temperatures in, a rung out. No clock, no thread.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgescale.device.statistics import nearest_rank
@@ -45,41 +48,31 @@ class Rules:
             every variant of the ladder fits.
         landing: a down-move goes to what is predicted below this share of the budget.
         lasting: windows in a row for which there must be head-room.
-        dwell: windows between two moves, unless the second one goes down.
+        trial: the same where there is head-room only by the medians, not by the tails.
         failed_within: an up-move is a failure when so few windows later the way leads down.
-        back_off: the most by which failures multiply ``lasting`` and ``dwell``, doubling each time.
+        back_off: the most by which failures multiply ``lasting``, ``trial`` and ``again_after``,
+            doubling each time.
         forgiven_after: windows after which the factor halves.
-        trial: the same as ``lasting`` where there is head-room only if what slows the run is a time
-            for each frame, not a factor.
+        again_after: windows from going up to a variant until it may be gone up to again.
+        moves_per_thousand: windows, in the long run; so many are allowed, and may be saved up.
+        moves_saved: at most, and to begin with.
+        up_needs: moves saved before a way up of several rungs, one for the way back.
+        small_up_needs: the same for a way up of one rung, which gains less.
     """
 
     head_room: float = 0.85
     as_profiled: float = 1.05
     landing: float = 0.95
     lasting: int = 3
-    dwell: int = 20
-    failed_within: int = 120
+    trial: int = 10
+    failed_within: int = 60
     back_off: int = 16
-    forgiven_after: int = 300
-    trial: int = 12
-
-
-@dataclass
-class _Lasting:
-    """For how many windows in a row there has been room, and up to which rung in all of them.
-
-    By the slowdown, or by the delay: the frames of a camera wake a worker that slept, which takes a
-    small variant longer than its profile by a large factor, and a large one by the same time.
-    """
-
-    running: int
-    rung: int = 0
-    windows: int = 0
-
-    def look(self, room: int) -> None:
-        """Takes the largest rung with room in one more window."""
-        self.rung = min(self.rung, room) if self.windows else room
-        self.windows = self.windows + 1 if room > self.running else 0
+    forgiven_after: int = 200
+    again_after: int = 61
+    moves_per_thousand: float = 8.5
+    moves_saved: float = 5.5
+    up_needs: float = 2.0
+    small_up_needs: float = 4.5
 
 
 class Controller:
@@ -113,12 +106,17 @@ class Controller:
         self.why = ""  # the last reason to want another rung
         self._latencies_ms: list[float] = []
         self._late = 0
-        self._delay_ms = 0.0
-        self._room, self._trial = _Lasting(self.running), _Lasting(self.running)
-        self._since_move = 0
-        self._since_up: int | None = None  # windows since an up-move that has not failed yet
-        self._factor = 1
-        self._since_factor = 0
+        # The largest rung with room in each window since the last move, latest last.
+        longest = self._rules.back_off * max(self._rules.lasting, self._rules.trial)
+        self._room: deque[int] = deque(maxlen=longest)
+        self._trial: deque[int] = deque(maxlen=longest)
+        # Times in windows: a broken one is shorter, so they are no whole numbers.
+        self._now = 0.0
+        self._up_at: float | None = None  # the last up-move, while it may still prove a failure
+        self._barred_until = [0.0] * len(self._ladder)  # for ways up
+        self._refused_until = 0.0
+        self._saved_moves = self._rules.moves_saved
+        self._factor, self._factor_at = 1, 0.0
 
     def observe(self, latency_ms: float) -> int:
         """Takes the latency of a result of the running rung and returns the rung to run."""
@@ -143,63 +141,76 @@ class Controller:
     def switched(self, rung: int) -> None:
         """Takes note that another rung runs from now on."""
         if rung != self.running:
-            self._since_up = 0 if rung > self.running else None
-            self._since_move = 0
+            self._saved_moves -= 1.0
+            self._up_at = None
+            if rung > self.running:
+                self._up_at = self._now
+                self._barred_until[rung] = self._now + self._factor * self._rules.again_after
         self.running = self.wanted = rung
-        self._room, self._trial = _Lasting(rung), _Lasting(rung)
-        self._forget_window()
+        self._start_anew()
 
     def refused(self) -> None:
-        """Takes note that the rung wanted could not be loaded; it is asked for later again."""
-        self.wanted = self.running
-        self._since_move = 0
+        """Takes note that the rung wanted could not be loaded; one is asked for again later."""
         self._back_off()
+        self._refused_until = self._now + self._factor
+        self.wanted = self.running
+        self._start_anew()
 
     def _break(self) -> None:
         """Goes down: the slowdown of the last few results says how far."""
         recent = self._latencies_ms[-_LATE_PER_WINDOW - 1 :]
         self.slowdown = nearest_rank(recent, 0.5) / self._ladder[self.running].median_ms
-        self._pass_windows()
-        self._forget_window()
+        self._pass_window()
+        self._start_anew()
         self.why = LATE
         self._down(self.slowdown)
 
     def _judge_window(self) -> None:
-        """Measures by how much, and by how long, the running rung is slowed down."""
+        """Measures by how much the running rung is slowed down, and looks for head-room."""
         rung = self._ladder[self.running]
-        tail = (self.window_results - _LATE_PER_WINDOW) / self.window_results
-        self.slowdown = max(
-            nearest_rank(self._latencies_ms, 0.5) / rung.median_ms,
-            nearest_rank(self._latencies_ms, tail) / rung.tail_ms,
-        )
-        self._delay_ms = max(
-            nearest_rank(self._latencies_ms, 0.5) - rung.median_ms,
-            nearest_rank(self._latencies_ms, tail) - rung.tail_ms,
-        )
-        self._pass_windows()
+        median_ms = nearest_rank(self._latencies_ms, 0.5)
+        allowed = (self.window_results - _LATE_PER_WINDOW) / self.window_results
+        slowed = median_ms / rung.median_ms
+        self.slowdown = max(slowed, nearest_rank(self._latencies_ms, allowed) / rung.tail_ms)
+        self._pass_window()
         self._forget_window()
         if self.wanted == self.running and self.running + 1 < len(self._ladder):
+            most_ms = self._rules.head_room * self.limit_ms
+            self._room.append(self._largest(self.slowdown, math.inf, most_ms))
+            self._trial.append(self._largest(slowed, median_ms - rung.median_ms, self.limit_ms))
             self._look_up()
 
     def _look_up(self) -> None:
         """Goes up where head-room has lasted, to the largest rung for which it has."""
-        factor, rules = self._factor, self._rules
-        slowdown = 1.0 if self.slowdown <= rules.as_profiled else self.slowdown
-        self._room.look(self._room_when(lambda tail_ms: slowdown * tail_ms, slowdown == 1.0))
-        self._trial.look(self._room_when(lambda tail_ms: self._delay_ms + tail_ms))
-        if self._heat.level != HeatLevel.COOL or self._since_move < factor * rules.dwell:
+        if self._heat.level != HeatLevel.COOL or self._now < self._refused_until:
             return
-        if self._room.windows >= factor * rules.lasting:
-            self.wanted, self.why = self._room.rung, HEAD_ROOM
-        elif self._trial.windows >= factor * rules.trial:
-            self.wanted, self.why = self._trial.rung, TRIAL
+        rules = self._rules
+        for rooms, windows, why in (
+            (self._room, self._factor * rules.lasting, HEAD_ROOM),
+            (self._trial, self._factor * rules.trial, TRIAL),
+        ):
+            rung = min(list(rooms)[-windows:]) if len(rooms) >= windows else self.running
+            while self._now < self._barred_until[rung]:
+                rung -= 1
+            needed = rules.small_up_needs if rung == self.running + 1 else rules.up_needs
+            if rung > self.running and self._saved_moves >= needed:
+                self.wanted, self.why = rung, why
+                return
 
-    def _room_when(self, predicted_ms: Callable[[float], float], all_fit: bool = False) -> int:
-        """Returns the largest rung above with head-room by a prediction, or the running one."""
-        most_ms = self._rules.head_room * self.limit_ms
-        above = range(self.running + 1, len(self._ladder))
-        fitting = (r for r in above if all_fit or predicted_ms(self._ladder[r].tail_ms) < most_ms)
-        return max(fitting, default=self.running)
+    def _largest(self, slowdown: float, delay_ms: float, most_ms: float) -> int:
+        """Returns the largest rung that has room by a slowdown, or by a delay of every frame.
+
+        A camera's frames wake a worker that slept: that takes a small variant longer than its
+        profile by a large factor, and a large one by the same time.
+        """
+        if slowdown <= self._rules.as_profiled:
+            return len(self._ladder) - 1
+        fitting = [self.running]
+        for rung in range(self.running + 1, len(self._ladder)):
+            tail_ms = self._ladder[rung].tail_ms
+            if min(slowdown * tail_ms, delay_ms + tail_ms) < most_ms:
+                fitting.append(rung)
+        return max(fitting)
 
     def _down(self, slowdown: float) -> None:
         fitting_ms = self._rules.landing * self.limit_ms
@@ -207,26 +218,30 @@ class Controller:
         target = below - 1 if below == self.running else below
         while target > 0 and slowdown * self._ladder[target].tail_ms > fitting_ms:
             target -= 1
-        self.wanted = max(0, target)
-        if self.wanted < self.running and self._since_up is not None:
-            self._since_up = None
-            self._back_off()
+        self.wanted = self.running if self._now < self._refused_until else max(0, target)
+        if self.wanted < self.running and self._up_at is not None:
+            if self._now - self._up_at <= self._rules.failed_within:
+                self._back_off()
+            self._up_at = None
 
     def _back_off(self) -> None:
         self._factor = min(self._rules.back_off, 2 * self._factor)
-        self._since_factor = 0
+        self._factor_at = self._now
 
-    def _pass_windows(self) -> None:
-        """Counts a window, and forgives what is long past."""
-        rules = self._rules
-        self._since_move += 1
-        self._since_factor += 1
-        if self._since_up is not None:
-            self._since_up += 1
-            if self._since_up > rules.failed_within:
-                self._since_up = None
-        if self._since_factor >= rules.forgiven_after:
-            self._factor, self._since_factor = max(1, self._factor // 2), 0
+    def _pass_window(self) -> None:
+        """Lets the time pass that the results took, saves moves, and forgives what is long past."""
+        rules, windows = self._rules, len(self._latencies_ms) / self.window_results
+        self._now += windows
+        saved = self._saved_moves + windows * rules.moves_per_thousand / 1000
+        self._saved_moves = min(rules.moves_saved, saved)
+        if self._now - self._factor_at >= rules.forgiven_after:
+            self._factor, self._factor_at = max(1, self._factor // 2), self._now
+
+    def _start_anew(self) -> None:
+        """What was seen until now says nothing of head-room any more."""
+        self._room.clear()
+        self._trial.clear()
+        self._forget_window()
 
     def _forget_window(self) -> None:
         self._latencies_ms.clear()

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from edgescale.errors import EdgescaleError
 from edgescale.family.manifest import VariantRecord
 from edgescale.selection.controller import Controller
 from edgescale.stream.event import Event, OnEvent
@@ -62,9 +61,8 @@ class Adaptation:
         try:
             self._standby.want(next_one)
             self._standby.wait()
-        except EdgescaleError as problem:
-            log.warning("no variant stands by: %s", problem)
-            self._hopeless = True
+        except Exception as problem:  # noqa: BLE001 - the one that runs is not touched by it
+            self._give_up(problem)
 
     def observe(self, latency_ms: float) -> None:
         """Takes the latency of a result of the variant that runs."""
@@ -76,9 +74,8 @@ class Adaptation:
             return
         try:
             self._standby.want(next_one)
-        except EdgescaleError as problem:
-            log.warning("no variant stands by: %s", problem)
-            self._hopeless = True
+        except Exception as problem:  # noqa: BLE001 - the one that runs is not touched by it
+            self._give_up(problem)
             if controller.wanted != controller.running:
                 controller.refused()
 
@@ -99,6 +96,7 @@ class Adaptation:
             self._standby.retire(old)
         slowdown, why = controller.slowdown, controller.why
         controller.switched(rung)
+        self._hopeless = False  # the neighbour is another one now
         text = (
             f"'{old.variant.name}' -> '{supervisor.variant.name}': {why}, slowdown x{slowdown:.2f}"
         )
@@ -131,8 +129,11 @@ class Adaptation:
             return None
         if controller.wanted != controller.running:
             return self._variants[controller.wanted]
-        spare = self._keep_both and not self._hopeless and self._standby.variant is None
-        return self._variants[controller.running - 1] if spare and controller.running else None
+        if not self._keep_both or self._hopeless or controller.running == 0:
+            return None
+        # After a way up of several rungs, what stands by is smaller than the neighbour.
+        ready, neighbour = self._ready_rung(), controller.running - 1
+        return self._variants[neighbour] if ready is None or ready < neighbour else None
 
     def _successor(self) -> int | None:
         """Returns the rung that is ready to take over: the one wanted, or a stopgap above it.
@@ -140,11 +141,20 @@ class Adaptation:
         Loading takes a second on loaded cores; a smaller variant that is ready helps at once, and
         its own latencies say whether to go on.
         """
-        controller, ready = self._controller, self._standby.variant
-        if controller.wanted == controller.running or ready is None:
+        controller, rung = self._controller, self._ready_rung()
+        if controller.wanted == controller.running or rung is None:
             return None
-        rung = next(i for i, one in enumerate(self._variants) if one.name == ready.name)
         return rung if rung == controller.wanted or self._between(rung) else None
+
+    def _ready_rung(self) -> int | None:
+        ready = self._standby.variant
+        if ready is None:
+            return None
+        return next(i for i, one in enumerate(self._variants) if one.name == ready.name)
+
+    def _give_up(self, problem: Exception) -> None:
+        log.warning("no variant stands by: %s", problem)
+        self._hopeless = True
 
     def _between(self, rung: int) -> bool:
         return self._controller.wanted < rung < self._controller.running

@@ -105,9 +105,11 @@ class LiveRun:
 
     def close(self) -> None:
         """Ends workers and threads; may be called twice."""
-        if self._adaptation is not None:
-            self._adaptation.close()
-        self.supervisor.close()
+        try:
+            if self._adaptation is not None:
+                self._adaptation.close()  # waits for what is being opened: a second Ctrl-C ends it
+        finally:
+            self.supervisor.close()
         if self._marking is not None:
             self._marking.join()
 
@@ -141,7 +143,11 @@ class LiveRun:
         if not self._wish.adapt or limit_ms is None or not place.ladder:
             return
         if len(place.ladder) == 1:
-            log.warning("nothing to step down to: '%s' is the smallest here", place.variant.name)
+            log.warning(
+                "nothing to step down to: no smaller variant takes at least a tenth less time than"
+                " '%s' here",
+                place.variant.name,
+            )
             return
         machine = probe()
         warm = thermometer(place.settings.device, machine)

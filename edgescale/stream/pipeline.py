@@ -66,10 +66,12 @@ def classify(  # noqa: PLR0913 - the public call: one argument for each flag of 
         max_frames: stop after so many frames.
         budget: limits for the selection; None lets the largest variant that runs here win.
         adapt: change the variant while running: down at once when the latency budget breaks, up
-            when there has been head-room for some time.
+            when there has been head-room for some time. Needs a latency budget, and no variant.
         profiles: folder of the profiles.
         progress: called with (runs done, runs in all) while it measures.
-        on_event: told what happens beside the results; None writes it to the log.
+        on_event: told what happens beside the results, in the thread that asks for them and before
+            the result that follows: kind ``switched``, ``confirmed``, ``doubted``, ``worker-died``,
+            ``restarted`` or ``moved``, a sentence and plain details. None writes it to the log.
 
     Raises:
         EdgescaleError: whatever keeps frames from being classified.
@@ -77,6 +79,8 @@ def classify(  # noqa: PLR0913 - the public call: one argument for each flag of 
     """
     if variant is not None and budget is not None:
         raise ValueError("a variant and a budget exclude each other: the budget chooses a variant")
+    if adapt and variant is not None:
+        raise ValueError("adapt and a variant exclude each other: adapt changes the variant")
     budget = budget or Budget()
     if adapt and budget.latency_ms is None:
         raise ValueError("adapt needs a latency budget: it is what the run adapts to")

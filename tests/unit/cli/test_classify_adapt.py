@@ -45,6 +45,14 @@ def test_as_json_it_is_an_object_among_the_results(family: Path) -> None:
     assert "\x1b" not in result.stdout
 
 
+def test_adapt_with_a_variant_is_wrong_usage(family: Path) -> None:
+    arguments = [str(family), "--source=0", "--adapt", "--variant=a"]
+    result = CliRunner().invoke(verb.command, arguments)
+    assert result.exit_code == 2
+    assert "give either" in result.stderr
+    assert "--latency-budget" not in result.stderr
+
+
 def test_adapt_without_a_latency_budget_is_wrong_usage(family: Path) -> None:
     result = CliRunner().invoke(verb.command, [str(family), "--source=0", "--adapt"])
     assert result.exit_code == 2

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 
 from edgescale.selection.controller import HEAD_ROOM, HEAT, LATE, TRIAL, Controller, Rules, Rung
@@ -82,7 +84,7 @@ def test_up_only_after_head_room_and_rest() -> None:
     feed(one, 30.0, 6)
     one.switched(1)
     rules = Rules()
-    before = rules.dwell * one.window_results - 1
+    before = rules.lasting * one.window_results - 1
     assert feed(one, 10.0, before) == 1
     assert feed(one, 10.0, 1) == 2
     assert one.why == HEAD_ROOM
@@ -91,7 +93,7 @@ def test_up_only_after_head_room_and_rest() -> None:
 def test_one_slow_window_breaks_the_head_room() -> None:
     one = controller()
     one.switched(1)
-    feed(one, 10.0, (Rules().dwell - 1) * one.window_results)
+    feed(one, 10.0, (Rules().lasting - 1) * one.window_results)
     assert feed(one, 18.0, one.window_results) == 1
     assert feed(one, 10.0, (Rules().lasting - 1) * one.window_results) == 1
     assert feed(one, 10.0, one.window_results) == 2
@@ -108,14 +110,16 @@ def test_within_the_profile_its_own_verdict_counts() -> None:
     tight = (Rung("a", 10.0, 11.0), Rung("b", 22.0, 24.5))
     one = Controller(tight, LIMIT_MS)
     one.switched(0)
-    assert feed(one, 10.2, Rules().dwell * one.window_results) == 1
+    assert feed(one, 10.2, Rules().lasting * one.window_results) == 1
 
 
 def test_a_delay_of_every_frame_is_no_factor_and_the_larger_one_is_tried() -> None:
     one = controller()
     one.switched(0)
-    rests = Rules().dwell * one.window_results
-    assert feed(one, 5.0 + 3.0, rests - 1) == 0  # x1.6: by that the middle one is the limit
+    rests = Rules().trial * one.window_results
+    assert (
+        feed(one, 5.0 + 3.0, Rules().lasting * one.window_results - 1) == 0
+    )  # x1.6: by that the middle one is the limit
     ladder = (Rung("a", 1.0, 1.1), Rung("b", 12.0, 13.0))
     one = Controller(ladder, LIMIT_MS)
     one.switched(0)
@@ -123,36 +127,119 @@ def test_a_delay_of_every_frame_is_no_factor_and_the_larger_one_is_tried() -> No
     assert one.why == TRIAL
 
 
+def go_up(one: Controller) -> int:
+    """Plays quiet windows until the way leads up; how many."""
+    waited = 1
+    while feed(one, LADDER[one.running].median_ms, one.window_results) == one.running:
+        waited += 1
+        assert waited < 10_000
+    one.switched(one.wanted)
+    return waited
+
+
+def fall(one: Controller) -> None:
+    feed(one, 60.0, 6)
+    one.switched(one.wanted)
+
+
+PLENTY = Rules(moves_per_thousand=1e6, moves_saved=100)
+
+
 def test_failures_make_it_wait_longer_each_time_and_are_forgiven() -> None:
-    one, waits = controller(), []
-    settle(one, 1.5, 1)
+    one, waits = controller(rules=PLENTY), []
+    fall(one)
     for _ in range(4):
-        waited = 0
-        while feed(one, 10.0, one.window_results) == 1:
-            waited += 1
-        one.switched(2)
-        waits.append(waited + 1)
-        feed(one, 30.0, 6)
-        one.switched(1)
-    dwell = Rules().dwell
-    assert waits == [dwell, 2 * dwell, 4 * dwell, 8 * dwell]
-    # Forgiven: so long without a failure that all of it has been halved away.
-    one.switched(2)
-    settle(one, 1.0, 8 * Rules().forgiven_after)
-    settle(one, 1.5, 1)
-    assert one.running == 1
-    assert feed(one, 10.0, dwell * one.window_results) == 2
+        waits.append(go_up(one))
+        fall(one)
+    # The first two at once and, as the largest is barred, to the one below it.
+    assert waits[0] == PLENTY.lasting
+    assert waits == sorted(waits)
+    assert waits[-1] >= 4 * PLENTY.lasting
+    settle(one, 1.0, PLENTY.back_off * PLENTY.forgiven_after)
+    assert one.running == 2
+    fall(one)
+    assert go_up(one) == PLENTY.lasting
 
 
-def test_a_rung_that_cannot_be_loaded_is_asked_for_later() -> None:
+def test_no_variant_is_gone_up_to_twice_within_sixty_windows() -> None:
+    """Even where every way up is a mistake at once, so that nothing swings A-B-A-B-A."""
+    one, ups, windows = controller(rules=PLENTY), [], 0.0
+    fall(one)
+    while windows < 500:
+        latency_ms = 60.0 if one.running == 2 else LADDER[one.running].median_ms
+        before = one.running
+        wanted = one.observe(latency_ms)
+        windows += 1 / one.window_results
+        if wanted != before:
+            one.switched(wanted)
+            if wanted == 2:
+                ups.append(windows)
+    assert len(ups) >= 2
+    assert all(later - earlier > 60 for earlier, later in pairwise(ups))
+
+
+def test_moves_are_saved_up_before_they_are_spent() -> None:
+    rules = Rules(again_after=0, failed_within=0)
+    one, moves, windows = controller(rules=rules), 0, 6000
+    for window in range(windows):
+        loaded = window % 20 < 8
+        wanted = feed(one, (3.0 if loaded else 1.0) * LADDER[one.running].median_ms, 100)
+        if wanted != one.running:
+            one.switched(wanted)
+            moves += 1
+    assert moves <= rules.moves_saved + windows * rules.moves_per_thousand / 1000 + 2
+    assert moves >= 0.7 * windows * rules.moves_per_thousand / 1000
+
+
+def test_a_way_up_of_one_rung_needs_more_saved_than_a_longer_one() -> None:
+    rules = Rules(moves_saved=4.0, moves_per_thousand=0.001)
+    near, far = controller(rules=rules), controller(rules=rules)
+    near.switched(1)
+    far.switched(0)
+    assert settle(near, 1.0, 20) == [1]
+    assert settle(far, 1.0, 20) == [0, 2]
+
+
+def test_room_for_more_that_came_later_is_not_held_back_by_what_was_before() -> None:
+    one = controller(rules=Rules(small_up_needs=100.0))
+    one.switched(0)
+    feed(one, 9.0, 4 * one.window_results)  # x1.8: room for the middle one, too few moves saved
+    assert feed(one, 5.0, (Rules().lasting - 1) * one.window_results) == 0
+    assert feed(one, 5.0, one.window_results) == 2
+
+
+def test_a_broken_window_ends_the_head_room_of_the_smallest() -> None:
     one = controller()
-    one.switched(1)
-    feed(one, 10.0, Rules().dwell * one.window_results)
-    assert one.wanted == 2
-    one.refused()
-    assert one.wanted == 1
-    assert feed(one, 10.0, Rules().dwell * one.window_results) == 1
-    assert feed(one, 10.0, Rules().dwell * one.window_results) == 2
+    one.switched(0)
+    feed(one, 5.0, (Rules().lasting - 1) * one.window_results)
+    feed(one, 60.0, 6)
+    assert feed(one, 5.0, (Rules().lasting - 1) * one.window_results) == 0
+    assert feed(one, 5.0, one.window_results) == 2
+
+
+def test_heavy_tails_alone_delay_the_way_up_but_do_not_bar_it() -> None:
+    tight = (Rung("a", 5.0, 5.5), Rung("b", 20.0, 24.0))
+    one = Controller(tight, LIMIT_MS)
+    one.switched(0)
+
+    def window() -> int:
+        return [one.observe(8.0 if result % 10 == 0 else 5.0) for result in range(100)][-1]
+
+    assert [window() for _ in range(Rules().trial)] == [0] * (Rules().trial - 1) + [1]
+    assert one.why == TRIAL
+
+
+def test_a_rung_that_cannot_be_loaded_is_asked_for_later_and_less_often() -> None:
+    one = controller()
+    asked = []
+    for result in range(5000):
+        if one.observe(30.0) != one.running:
+            asked.append(result)
+            one.refused()
+    waits = [later - earlier for earlier, later in pairwise(asked)]
+    assert waits[0] >= 2 * one.window_results
+    assert waits == sorted(waits)
+    assert waits[-1] >= 8 * one.window_results
 
 
 def test_near_the_trip_point_it_runs_what_keeps_the_budget_at_half_the_clock() -> None:

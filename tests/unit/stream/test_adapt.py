@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ class Scene:
         variants = fake_family(folder, {"a": 1, "b": 2, "c": 3}).manifest.variants
         self.opened: list[FakeWorker] = []
         self.events: list[Event] = []
-        self.problem: DeviceError | None = None
+        self.problem: Exception | None = None
         self.clock = Clock()
         self.first: Any = FakeWorker(variants[2])
         self.supervisor = Supervisor(
@@ -87,7 +88,7 @@ def test_down_to_the_neighbour_without_loading_and_up_again(scene: Scene) -> Non
     assert scene.running == "b"
     assert len(scene.opened) == 1
     assert not scene.first.closed
-    scene.play(1.0, (Rules().dwell + 1) * 100)
+    scene.play(1.0, (Rules().lasting + 1) * 100)
     assert scene.supervisor.worker is scene.first
     assert len(scene.opened) == 1
     assert [(event.kind, event.details["to"]) for event in scene.events] == [
@@ -126,8 +127,34 @@ def test_a_variant_that_cannot_be_loaded_leaves_the_run_as_it_is(scene: Scene) -
     assert not scene.adaptation.swap_due
     assert scene.running == "c"
     scene.problem = None
-    scene.play(1.5, 20)
+    scene.play(1.5, 1600)
     assert scene.running == "b"
+
+
+def test_no_error_of_the_second_variant_ends_the_run(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.problem = OSError(24, "Too many open files")
+    scene.adaptation.prepare()
+    for _ in range(20):
+        scene.adaptation.observe(30.0)
+        with suppress(OSError):
+            scene.adaptation._standby.wait()
+    assert scene.running == "c"
+
+
+@pytest.mark.parametrize("problem", [None, DeviceError("no memory, for a while")])
+def test_after_a_long_way_up_the_neighbour_is_loaded_again(
+    scene: Scene, problem: DeviceError | None
+) -> None:
+    scene.problem = problem
+    scene.adaptation.prepare()
+    scene.problem = None
+    scene.play(4.0, 20)
+    assert scene.running == "a"
+    scene.play(1.0, 100 * Rules().lasting + 200)
+    assert scene.running == "c"
+    assert scene.adaptation._standby.variant is not None
+    assert scene.adaptation._standby.variant.name == "b"
 
 
 def test_a_dropped_neighbour_is_loaded_again_in_the_background(scene: Scene) -> None:

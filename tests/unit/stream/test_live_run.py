@@ -12,6 +12,7 @@ from edgescale.family.manifest import VariantRecord
 from edgescale.inference.worker import WorkerSettings
 from edgescale.selection.budget import Budget
 from edgescale.stream import live_run
+from edgescale.stream.adapt import Adaptation
 from edgescale.stream.event import Event
 from edgescale.stream.live_run import LiveRun, rungs
 from edgescale.stream.place import Place, Wish
@@ -125,6 +126,24 @@ def test_where_nothing_is_smaller_it_is_said(
         observe(live, 60.0, 100)
         assert not live.swap_due
     assert "nothing to step down to" in caplog.text
+
+
+def test_ctrl_c_while_a_standby_is_awaited_leaves_no_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene(tmp_path)
+
+    def interrupted(self: object) -> None:
+        raise KeyboardInterrupt
+
+    live = scene.run().__enter__()
+    with monkeypatch.context() as patch:
+        patch.setattr(Adaptation, "close", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            live.close()
+    assert scene.opened[0].closed
+    live.close()
+    assert all(one.closed for one in scene.opened)
 
 
 def test_a_memory_budget_for_one_keeps_one(tmp_path: Path) -> None:

@@ -186,6 +186,11 @@ def test_a_slow_source_does_not_make_its_answers_late(
     assert [result.latency_ms for result in results[:3]] == [worker.invoke_ms] * 3
 
 
+def test_adapt_with_a_variant_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="adapt and a variant exclude each other"):
+        next(classify(tmp_path, "0", adapt=True, variant="a"))
+
+
 def test_adapt_without_a_latency_budget_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="needs a latency budget"):
         next(classify(tmp_path, "0", adapt=True, budget=Budget(min_fps=3)))
