@@ -12,7 +12,8 @@ class Event:
     Attributes:
         kind: ``worker-died`` (or could not be started again), ``refused`` (it lives, and gave an
             error instead of a result), ``restarted``, ``moved`` (to another device), ``switched``
-            (to another variant), ``confirmed`` or ``doubted`` (the profile, by the first results).
+            (to another variant), ``confirmed``, ``doubted`` or ``undecided`` (the profile, by the
+            first results).
         text: one sentence for a person.
         details: figures and names, ready for JSON.
     """

@@ -15,6 +15,7 @@ from edgescale.device.profile import Measurement
 from edgescale.device.store import mark_stale
 from edgescale.errors import EdgescaleError
 from edgescale.family.manifest import VariantRecord
+from edgescale.inference.wire import SLOTS
 from edgescale.inference.worker import Worker, WorkerSettings
 from edgescale.selection.controller import Controller, Rung
 from edgescale.stream.adapt import Adaptation
@@ -22,7 +23,6 @@ from edgescale.stream.event import Event, OnEvent
 from edgescale.stream.place import Place, Wish, other_places, thermometer
 from edgescale.stream.recertify import Recertifier, Verdict, limit_of, sentence
 from edgescale.stream.supervisor import FIRST_RESULT_TIMEOUT_S, Serving, Supervisor, hang_limit_s
-from edgescale.units import milliseconds
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +54,7 @@ class LiveRun:
         self._open_worker = open_worker or self._start_worker
         self._recertifier = _recertifier(wish, place)
         self._adaptation: Adaptation | None = None
+        self._delayed = 0
         self._marking: threading.Thread | None = None
         may_move = wish.settings.device == "auto"
         self.supervisor = Supervisor(
@@ -83,7 +84,10 @@ class LiveRun:
         self.close()
 
     def observe(self, latency_ms: float) -> None:
-        """Takes the latency of a result."""
+        """Takes the latency of a result; those that a worker's end delayed tell of nothing else."""
+        if self._delayed:
+            self._delayed -= 1
+            return
         if self._recertifier is not None:
             self._judge(self._recertifier.observe(latency_ms))
         if self._adaptation is not None:
@@ -187,8 +191,10 @@ class LiveRun:
     def _told(self, event: Event) -> None:
         """Passes an event on; what was loaded beside a process that died is gone with it."""
         shared = self._place.settings.device != "cpu"
-        if event.kind == "worker-died" and shared and self._adaptation is not None:
-            self._adaptation.drop_standby()
+        if event.kind in ("worker-died", "refused"):
+            self._delayed = SLOTS  # all that may be under way
+            if shared and self._adaptation is not None:
+                self._adaptation.drop_standby()
         self._on_event(event)
 
     def _judge(self, verdict: Verdict | None) -> None:
@@ -196,12 +202,6 @@ class LiveRun:
         if verdict is None:
             return
         limit, variant = verdict.limit, self.supervisor.variant.name
-        if verdict.confirmed is None:
-            log.info(
-                "%d of the first %d results took longer than %s: neither proof nor contradiction",
-                *(verdict.over, verdict.n, milliseconds(limit.ms)),
-            )
-            return
         details = {
             "variant": variant,
             "device": self.supervisor.device,
@@ -211,9 +211,9 @@ class LiveRun:
             "percentile": limit.percentile,
             "budgeted": limit.budgeted,
         }
-        kind = "confirmed" if verdict.confirmed else "doubted"
+        kind = {True: "confirmed", False: "doubted", None: "undecided"}[verdict.confirmed]
         text = sentence(verdict, variant)
-        if not verdict.confirmed:
+        if verdict.confirmed is False:
             self._marking = threading.Thread(target=self._mark_stale, args=(text,), name="mark")
             self._marking.start()
         self._on_event(Event(kind, text, details))

@@ -116,7 +116,7 @@ def contradiction(n: int, allowed: float) -> int:
 
 
 def sentence(verdict: Verdict, variant: str) -> str:
-    """Returns a verdict that says yes or no in words."""
+    """Returns a verdict in words."""
     limit = verdict.limit
     whose = "the budget" if limit.budgeted else f"a quarter above the profile's p{limit.percentile}"
     counted = (
@@ -125,4 +125,6 @@ def sentence(verdict: Verdict, variant: str) -> str:
     )
     if verdict.confirmed:
         return f"{counted}: its profile holds"
+    if verdict.confirmed is None:
+        return f"{counted}: neither proof nor contradiction of its profile"
     return f"{counted}: too many for its profile to be true; the next start measures again"

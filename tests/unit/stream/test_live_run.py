@@ -100,6 +100,26 @@ def test_good_first_results_confirm_the_profile(tmp_path: Path) -> None:
     assert read_profile(scene.path).stale is None
 
 
+def test_what_a_dead_worker_delayed_tells_nothing_of_the_profile(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    with scene.run() as live:
+        for _ in range(30):
+            live._told(Event("worker-died", "it died"))
+            observe(live, 500.0, 2)  # all that may have been under way
+            observe(live, 20.0, 3)
+    assert [kind for kind in scene.kinds if kind != "worker-died"] == ["confirmed"]
+
+
+def test_a_few_late_results_are_told_as_undecided(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    with scene.run() as live:
+        observe(live, 20.0, 30)
+        observe(live, 30.0, 1)
+        observe(live, 20.0, 60)
+    assert scene.kinds == ["undecided"]
+    assert read_profile(scene.path).stale is None
+
+
 def test_without_adapt_the_variant_stays_and_the_profile_is_doubted(tmp_path: Path) -> None:
     scene = Scene(tmp_path, budget=Budget())
     scene.wish = replace(scene.wish, adapt=False)
@@ -171,7 +191,7 @@ def test_what_was_loaded_beside_a_process_that_died_goes_with_it(
         live.supervisor.submit(picture(), bgr=True)
         live.supervisor.result()
         assert scene.kinds == ["worker-died", "restarted"]
-        observe(live, 20.0, 1)
+        observe(live, 20.0, 3)  # two that it delayed tell nothing
         live._adaptation._standby.wait()  # type: ignore[union-attr]
         assert [one.variant.name for one in scene.opened[:3]] == ["c", "b", "c"]
         assert len(scene.opened) == (4 if goes else 3)
@@ -191,7 +211,7 @@ def test_a_failed_edge_tpu_ends_on_the_cpu_with_the_ladder_of_the_cpu(
         live.supervisor.result()
         assert (live.supervisor.device, live.supervisor.variant.name) == ("cpu", "b")
         assert scene.kinds[-1] == "moved"
-        observe(live, 30.0, 1)
+        observe(live, 30.0, 3)
         live._adaptation._standby.wait()  # type: ignore[union-attr]
         observe(live, 30.0, 20)
         assert live.supervisor.variant.name == "a"
