@@ -14,6 +14,7 @@ from edgescale.device.picture import texture
 from edgescale.device.profile import MOST_LATENCIES, DeviceProfile, Measurement
 from edgescale.device.rig import Rig
 from edgescale.device.session import Session
+from edgescale.device.side_by_side import UNCOUNTED
 from edgescale.device.statistics import nearest_rank
 from edgescale.family.store import Family
 from edgescale.inference.worker import WorkerSettings
@@ -22,6 +23,7 @@ from edgescale.units import milliseconds
 log = logging.getLogger(__name__)
 
 _WARMUP_RUNS = 3
+_PAUSE_S = 0.2  # between blocks: a machine has slow and fast seconds, and a test needs some of each
 _LONG_S = 5.0  # a test that may take longer is announced
 
 
@@ -154,7 +156,9 @@ class LiveFigures:
         bench = self._opened(variant)
         before = self._known(variant)
         self._announce(variant, before, bench.latencies_ms)
-        bench.block(self._frame, runs)
+        if bench.latencies_ms:
+            self._rig.sleep(_PAUSE_S)
+        bench.block(self._frame, runs, uncounted=UNCOUNTED)
         self._clocks.append(self._rig.cpu_mhz())
         self._on_runs(runs)
         if not before and bench.latencies_ms:

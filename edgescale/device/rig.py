@@ -85,6 +85,7 @@ class Rig:
 
     open_worker: Callable[[Family, VariantRecord, WorkerSettings], Serving] = open_worker
     clock: Callable[[], float] = time.perf_counter
+    sleep: Callable[[float], None] = time.sleep
     own_pss_bytes: Callable[[], int] = own_pss_bytes
     cpu_mhz: Callable[[], float | None] = cpu_mhz_now
     temperature_c: Callable[[], float | None] = hottest_c

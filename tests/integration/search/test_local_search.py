@@ -91,9 +91,12 @@ def test_interrupted_then_killed_a_search_goes_on_to_the_same_table(
     assert not [child for child in children if child.is_running()]
 
     with begun(recipe, out) as process:
+        held = _children(process)[0]
+        held.suspend()  # so that not all trials end before the kill, however fast they are
         _wait_until(lambda: _finished(out) >= 1, process)
         children = psutil.Process(process.pid).children()
         os.kill(process.pid, signal.SIGKILL)
+        held.resume()
         process.communicate(timeout=_PATIENCE_S)
     psutil.wait_procs(children, timeout=10)
     assert not [child for child in children if child.is_running()]

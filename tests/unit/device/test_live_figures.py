@@ -30,6 +30,7 @@ class Bench:
         self.rig = Rig(
             self._open,
             self.clock,
+            sleep=lambda seconds: None,
             own_pss_bytes=lambda: 30 * 2**20,
             cpu_mhz=lambda: 1500.0,
             temperature_c=lambda: 50.0,
@@ -68,7 +69,7 @@ def test_only_what_is_asked_for_is_measured(family: Family) -> None:
         assert len(figures.latencies("a", 20)) == 20
         profile = figures.profile()
     # The first picture and three more warm up.
-    assert [worker.served for worker in bench.workers] == [24]
+    assert [worker.served for worker in bench.workers] == [28]
     assert bench.workers[0].closed
     assert profile is not None
     assert [(one.variant, one.n) for one in profile.variants] == [("a", 20)]

@@ -42,8 +42,19 @@ def test_only_what_matters_is_measured() -> None:
     found = search(figures, 1.1 * 1.35**3)
     assert found.chosen == "v3"
     assert found.state("v3") == FITS
-    assert figures.runs == {"v4": 5, "v1": 5, "v2": 5, "v3": 114}
+    assert figures.runs == {"v4": 10, "v1": 5, "v2": 5, "v3": 114}
     assert found.state("v8") is None
+
+
+def test_a_slow_first_look_does_not_end_the_search() -> None:
+    class Waking(Fixed):
+        def latencies(self, variant: str, count: int) -> Sequence[float]:
+            found = list(super().latencies(variant, count))
+            return [9 * ms for ms in found[:5]] + found[5:] if variant == "b" else found
+
+    found = search(Waking(a=1.0, b=2.0, c=3.0), 2.5)
+    assert found.chosen == "b"
+    assert found.looks["b"] == 2.0
 
 
 @pytest.mark.parametrize("broken", ["a", "c", "d", "e"])

@@ -32,9 +32,16 @@ def test_a_yes_takes_as_many_runs_as_walds_boundary_says(percentile: int, fewest
     assert test.judge([10.0] * fewest) == Trial(FITS, fewest, 0)
 
 
-def test_a_few_exceedances_at_once_are_a_no() -> None:
-    # Five of them: 5 ln 2 = 3.47 is above ln 19 = 2.94.
-    assert P95.judge([11.0] * 50) == Trial(DOES_NOT_FIT, 5, 5)
+def test_exceedances_in_three_tens_are_a_no() -> None:
+    # Two of each ten count: 5 ln 2 = 3.47 is above ln 19 = 2.94 at the fifth.
+    assert P95.judge([11.0] * 50) == Trial(DOES_NOT_FIT, 21, 21)
+
+
+def test_one_slow_moment_is_no_no() -> None:
+    burst = [10.0] * 10 + [11.0] * 10
+    assert P95.judge(burst + [10.0] * 580).state == FITS
+    apart = ([10.0] * 8 + [11.0] * 2) * 3
+    assert P95.judge(apart) == Trial(DOES_NOT_FIT, 30, 6)
 
 
 def test_in_between_it_gives_up_at_its_most_runs() -> None:
