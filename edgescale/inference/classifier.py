@@ -7,6 +7,7 @@ accepts that a bad model or driver can end the process.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -199,8 +200,10 @@ def predictions(
 ) -> tuple[Prediction, ...]:
     """Puts labels to class ids; -1 is the background."""
     return tuple(
-        Prediction(class_id, labels[class_id] if class_id >= 0 else BACKGROUND, score)
-        for class_id, score in zip(class_ids, scores, strict=True)
+        [
+            Prediction(class_id, labels[class_id] if class_id >= 0 else BACKGROUND, score)
+            for class_id, score in zip(class_ids, scores, strict=True)
+        ]
     )
 
 
@@ -248,13 +251,13 @@ def class_scores(
         ModelFileError: a score is NaN or infinite.
     """
     facts = classifier.output
-    if not (np.isfinite(raw).all() and np.isfinite(facts.scale)):
+    if not (isfinite(facts.scale) and (raw.dtype.kind != "f" or np.isfinite(raw).all())):
         raise ModelFileError(
             f"{classifier.model_path}: answers with scores that are no finite numbers; check mean"
             " and std, or convert the model again"
         )
     best, scores = top_k(raw, k, kind=kind, scale=facts.scale, zero_point=facts.zero_point)
-    return tuple(np.maximum(best - label_offset, -1).tolist()), tuple(scores.tolist())
+    return tuple([max(one - label_offset, -1) for one in best.tolist()]), tuple(scores.tolist())
 
 
 def _first_line(problem: Exception) -> str:

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_FEW = 10  # so many times argmax, which takes the first of equals, is faster than to sort
+_TAKEN = np.iinfo(np.int64).min
+
 
 def top_k(
     scores: NDArray[Any], k: int, *, kind: str, scale: float, zero_point: int
@@ -42,7 +45,11 @@ def dequantised(values: NDArray[Any], *, scale: float, zero_point: int) -> NDArr
 def _largest(scores: NDArray[Any], k: int) -> NDArray[np.int64]:
     if scores.dtype.kind == "f":
         return np.argsort(-scores, kind="stable")[:k]
-    # Distinct keys: equal scores are ordered by index, so the answer never depends on the sort.
-    keys = scores.astype(np.int64) * scores.size - np.arange(scores.size)
-    best = np.argpartition(keys, scores.size - k)[scores.size - k :]
-    return best[np.argsort(-keys[best])]
+    rest = scores.astype(np.int64)  # the negative of an unsigned score would wrap around
+    if k > _FEW:
+        return np.argsort(-rest, kind="stable")[:k]
+    best = np.empty(k, np.int64)
+    for place in range(k):
+        best[place] = largest = rest.argmax()
+        rest[largest] = _TAKEN
+    return best
