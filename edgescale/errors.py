@@ -30,9 +30,11 @@ libraries become one of these in the one file that touches the library.
         ProfileError               a profile that cannot be used
       NothingFits                  exit 3: no variant fits the budget
       StreamError
+        ConfigError                a configuration of a live run that cannot be used
         SourceNotFound             no such file, folder or camera
         SourceLost                 it was there and ended badly
         SinkFailed                 an output cannot be written
+          ReaderLeft               who read it went away, as ``| head`` does: no error
 """
 
 from typing import Any
@@ -183,6 +185,10 @@ class StreamError(EdgescaleError):
     """A source or sink of the live path failed."""
 
 
+class ConfigError(StreamError):
+    """A configuration of a live run that cannot be used."""
+
+
 class SourceNotFound(StreamError):
     """There is no such file, folder or camera."""
 
@@ -193,3 +199,7 @@ class SourceLost(StreamError):
 
 class SinkFailed(StreamError):
     """An output cannot be written."""
+
+
+class ReaderLeft(SinkFailed):
+    """Who read an output has gone, as ``| head`` does; the run ends, and that is no error."""

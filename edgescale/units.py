@@ -1,4 +1,4 @@
-"""Sizes and counts as people read them: MiB is 2^20 bytes, MB is 10^6, never mixed."""
+"""Sizes, counts and foreign text as people read them: MiB is 2^20 bytes, MB is 10^6, not mixed."""
 
 import re
 from fractions import Fraction
@@ -79,3 +79,8 @@ def share(part: float, whole: float) -> str:
 def milliseconds(value_ms: float) -> str:
     """Formats milliseconds with the digits that mean something, e.g. ``0.083 ms``, ``12.4 ms``."""
     return f"{value_ms:.3f} ms" if value_ms < 1 else f"{value_ms:.1f} ms"
+
+
+def printable(text: str) -> str:
+    """Replaces control characters, so that a foreign label cannot steer the terminal."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -7,6 +7,10 @@ from typing import Any
 
 import click
 
+from edgescale.units import printable
+
+__all__ = ["json_object", "on_terminal", "printable", "table"]
+
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Aligns rows under headings; the first column is text, the others lean to the right."""
@@ -29,8 +33,3 @@ def json_object(record: dict[str, Any]) -> None:
 def on_terminal() -> bool:
     """Says whether stderr is there (``2>&-`` closes it) and a terminal, for progress bars."""
     return bool(sys.stderr) and sys.stderr.isatty()
-
-
-def printable(text: str) -> str:
-    """Replaces control characters, so that a foreign label cannot steer the terminal."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
