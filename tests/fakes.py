@@ -238,7 +238,7 @@ class FakeWorker:
 
 
 class FakeCapture:
-    """A camera that gives these answers and then waits for nothing more: the end.
+    """A camera that gives these answers and then no more: it is lost.
 
     An answer is an image, None for a camera that stopped, or an error to raise.
     """
@@ -246,14 +246,21 @@ class FakeCapture:
     def __init__(self, answers: Sequence[Image | Exception | None]) -> None:
         """Takes the answers."""
         self._answers = list(answers)
+        self._image = picture()
         self.released = False
 
-    def read(self) -> Image | None:
-        """Gives the next answer."""
+    def grab(self) -> bool:
+        """Goes to the next answer."""
         answer = self._answers.pop(0) if self._answers else None
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        if answer is not None:
+            self._image = answer
+        return answer is not None
+
+    def retrieve(self) -> Image:
+        """Gives the image."""
+        return self._image
 
     def release(self) -> None:
         """Notes that it was released."""

@@ -7,7 +7,7 @@ import pytest
 
 from edgescale.errors import SourceLost, SourceNotFound, StreamError
 from edgescale.stream.frame import Frame
-from edgescale.stream.source import natural_key, open_source
+from edgescale.stream.sources.source import SourceSpec, open_source
 from tests.fakes import collect, picture
 
 cv2 = pytest.importorskip("cv2")
@@ -151,51 +151,83 @@ def test_a_fifo_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
         open_source(tmp_path / "pipe")
 
 
-def test_a_folder_gives_its_images_in_natural_order(tmp_path: Path) -> None:
-    for name in ("f10.png", "f2.png", "F1.JPG", ".hidden.png"):
+def test_a_pattern_gives_its_images_in_natural_order(tmp_path: Path) -> None:
+    for name in ("f10.png", "f2.png", "other.jpg"):
         cv2.imwrite(str(tmp_path / name), picture())
-    (tmp_path / "notes.txt").write_text("no image")
-    (tmp_path / "sub.png").mkdir()
-    frames = list(open_source(tmp_path))
-    assert [frame.name for frame in frames] == ["F1.JPG", "f2.png", "f10.png"]
-    assert [frame.position_s for frame in frames] == [None] * 3
-    assert natural_key("a2b") < natural_key("a10")
+    (tmp_path / "f3.png").mkdir()
+    frames = list(open_source(tmp_path / "f*.png"))
+    assert [frame.name for frame in frames] == ["f2.png", "f10.png"]
+    with pytest.raises(SourceNotFound, match="no such file"):
+        open_source(tmp_path / "g*.png")
 
 
-def test_grey_and_transparent_images_become_three_channels(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "1.png"), np.full((4, 5), 9, np.uint8))
-    cv2.imwrite(str(tmp_path / "2.png"), np.full((4, 5, 4), 9, np.uint8))
-    cv2.imwrite(str(tmp_path / "3.png"), np.full((4, 5, 3), 900, np.uint16))
-    images = [frame.image for frame in open_source(tmp_path)]
-    assert [image.shape for image in images] == [(4, 5, 3)] * 3
-    assert [image.dtype for image in images] == [np.uint8] * 3
+def test_a_file_whose_name_is_a_pattern_is_that_file(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), picture(1))
+    cv2.imwrite(str(tmp_path / "[a].png"), picture(2))
+    (frame,) = open_source(tmp_path / "[a].png")
+    assert frame.name == "[a].png"
 
 
-def test_images_whose_names_are_not_utf8_are_read(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "a.png"), np.full((4, 5, 3), (255, 0, 0), np.uint8))
-    name = os.fsdecode(b"bad\xff.png")
-    (tmp_path / "a.png").rename(tmp_path / name)
-    for place in (tmp_path, tmp_path / name):
-        (frame,) = open_source(place)
-        assert frame.image[0, 0].tolist() == [255, 0, 0]  # BGR
-        assert frame.name == name
+def test_a_pattern_of_videos_and_images_is_one_row_of_frames(tmp_path: Path) -> None:
+    write_video(tmp_path / "1.avi", 3)
+    cv2.imwrite(str(tmp_path / "2.png"), picture())
+    write_video(tmp_path / "10.avi", 2)
+    source = open_source(SourceSpec(str(tmp_path / "*"), "day"))
+    frames = list(source)
+    assert [frame.name for frame in frames] == ["1.avi"] * 3 + ["2.png"] + ["10.avi"] * 2
+    assert [frame.index for frame in frames] == list(range(6))
+    assert {frame.source for frame in frames} == {"day"}
+    source.close()
 
 
-def test_one_image_is_a_source_too(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "one.png"), picture(5))
-    (frame,) = open_source(tmp_path / "one.png")
-    assert frame.name == "one.png"
+def test_a_file_is_cut_turned_and_thinned_out(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.avi", 50)
+    spec = SourceSpec(str(path), roi=(0, 0, 20, 10), rotate=90, max_fps=5)
+    source = open_source(spec)
+    frames = list(source)
+    assert [frame.index for frame in frames] == list(range(0, 50, 5))
+    assert {frame.image.shape for frame in frames} == {(20, 10, 3)}
+    assert all(frame.decode_ms > 0 and frame.source_fps == 25 for frame in frames)
+    (state,) = source.states()
+    assert (state.state, state.captured, state.dropped) == ("ended", 50, 0)
 
 
-def test_an_unreadable_image_is_named_after_those_before_it(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "1.png"), picture(5))
-    (tmp_path / "2.png").write_bytes(b"not a png")
-    frames = iter(open_source(tmp_path))
-    assert next(frames).name == "1.png"
-    with pytest.raises(StreamError, match=r"2\.png: not a readable image"):
-        next(frames)
+def test_a_region_outside_a_video_is_refused(tmp_path: Path) -> None:
+    spec = SourceSpec(str(write_video(tmp_path / "v.avi", 3)), "v", roi=(60, 0, 20, 10))
+    with pytest.raises(StreamError, match="v: its pictures of 64x48 do not hold"):
+        list(open_source(spec))
 
 
-def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StreamError, match="holds no images"):
-        open_source(tmp_path)
+def test_what_only_others_can_do_is_refused(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "1.png"), picture())
+    with pytest.raises(StreamError, match="images have no rate"):
+        open_source(SourceSpec(str(tmp_path), max_fps=5))
+    for spec in (SourceSpec(str(tmp_path), size=(4, 4)), SourceSpec("rtsp://c/1", fps=5)):
+        with pytest.raises(StreamError, match="only a camera"):
+            open_source(spec)
+
+
+def test_closing_a_file_ends_its_iteration(tmp_path: Path) -> None:
+    source = open_source(write_video(tmp_path / "v.avi", 8))
+    frames = iter(source)
+    next(frames)
+    source.close()
+    assert list(frames) == []
+
+
+def test_a_file_url_is_a_file(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v w.avi", 3)
+    assert len(list(open_source(path.as_uri()))) == 3
+
+
+def test_a_closed_standard_input_and_a_terminal_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "isatty", lambda descriptor: True)
+    read_end, write_end = os.pipe()
+    mode = os.fstat(read_end)
+    os.close(read_end)
+    os.close(write_end)
+    monkeypatch.setattr(os, "fstat", lambda descriptor: mode)
+    with pytest.raises(StreamError, match="is a terminal"):
+        open_source("-")

@@ -5,7 +5,7 @@ import pytest
 
 from edgescale.errors import SourceLost
 from edgescale.stream.frame import Frame
-from edgescale.stream.slot import LatestFrame
+from edgescale.stream.sources.slot import LatestFrame
 from tests.fakes import picture
 
 
