@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from edgescale.inference.classifier import Prediction
-from edgescale.stream.annotate import annotate, short_text
+from edgescale.stream.sinks.annotate import annotate, short_text
 from tests.fakes import picture
 
 FIVE = tuple(Prediction(index, f"label {index}", 0.2) for index in range(5))
