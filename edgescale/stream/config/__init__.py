@@ -1,0 +1,1 @@
+"""The file that holds sources, outputs and budget of a live run."""

@@ -1,0 +1,1 @@
+"""Results and events for a broker and Home Assistant."""

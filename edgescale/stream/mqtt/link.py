@@ -1,0 +1,215 @@
+"""The connection to an MQTT broker: kept up for ever, with a bounded queue before it.
+
+The one file that touches paho-mqtt. A state is worth its newest value only, so what waits for a
+topic is replaced; events are kept in order, the oldest go first when the broker stays away.
+"""
+
+import logging
+import sys
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from edgescale.errors import SinkFailed
+from edgescale.stream.mqtt.settings import MqttSettings
+
+log = logging.getLogger(__name__)
+
+MOST_EVENTS = 100
+_MOST_UNDER_WAY = 20  # of MQTT's own window; what waits here can still be replaced
+_KEEPALIVE_S = 30
+# An output has five seconds to end: what waits is sent, then a connection under way is waited for.
+_FINISH_S = 1.5
+_CONNECT_S = 2.5
+_JOIN_S = 3.0
+_QOS = 1
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message; an empty payload removes what was retained."""
+
+    topic: str
+    payload: str
+    retain: bool = False
+
+
+class BrokerLink:
+    """Speaks to one broker; all methods but the constructor are for one thread.
+
+    Args:
+        settings: where it is.
+        will: what the broker says when this process is gone without a word.
+        delays_s: shortest and longest wait between two attempts.
+
+    Attributes:
+        connections: how often the broker was reached; a new number wants everything said again.
+        dropped: events that were never sent.
+        sent: messages handed over.
+        error: why there is no connection; empty while there is one.
+    """
+
+    def __init__(
+        self,
+        settings: MqttSettings,
+        will: Message,
+        *,
+        delays_s: tuple[float, float] = (1.0, 30.0),
+    ) -> None:
+        """Begins to connect, in a thread of its own; a broker that is down is no error.
+
+        Raises:
+            SinkFailed: paho-mqtt is not installed, or the CA file cannot be used.
+        """
+        self._settings = settings
+        self._events: deque[Message] = deque()
+        self._states: dict[str, Message] = {}
+        self._under_way: deque[Any] = deque()
+        self._connected = threading.Event()
+        self._closing = False
+        self.connections = self.dropped = self.sent = 0
+        self.error = "not connected yet"
+        self._told = ""
+        self._client = self._new_client(will, delays_s)
+        self._thread = threading.Thread(target=self._serve, name="mqtt", daemon=True)
+        self._thread.start()
+
+    @property
+    def connected(self) -> bool:
+        """Says whether the broker has taken us."""
+        return self._connected.is_set()
+
+    def put(self, message: Message) -> None:
+        """Queues a message: a retained one in the place of an older one for its topic."""
+        if message.retain:
+            self._states.pop(message.topic, None)
+            self._states[message.topic] = message
+            return
+        self._events.append(message)
+        if len(self._events) > MOST_EVENTS:
+            self._events.popleft()
+            self.dropped += 1
+
+    def flush(self) -> None:
+        """Hands over what waits, as far as the broker keeps up; never waits."""
+        while self._under_way and _done(self._under_way[0]):
+            self._under_way.popleft()
+        while self.connected and len(self._under_way) < _MOST_UNDER_WAY:
+            message = self._next()
+            if message is None:
+                return
+            info = self._client.publish(
+                message.topic, message.payload.encode("utf-8", "replace"), _QOS, message.retain
+            )
+            self._under_way.append(info)
+            self.sent += 1
+
+    def finish(self) -> None:
+        """Waits, for some seconds at most, until the broker has everything."""
+        end_s = time.monotonic() + _FINISH_S
+        self.flush()
+        while self.connected and self._waits() and time.monotonic() < end_s:
+            time.sleep(0.01)
+            self.flush()
+
+    def close(self) -> None:
+        """Ends the connection in order; the will stays unsaid."""
+        self._closing = True
+        self._client.disconnect()
+        self._thread.join(_JOIN_S)
+        if self._thread.is_alive():
+            log.warning("mqtt: %s still does not answer; left to itself", self._settings.place)
+
+    def _waits(self) -> bool:
+        return bool(self._states or self._events or self._under_way)
+
+    def _next(self) -> Message | None:
+        if self._states:
+            return self._states.pop(next(iter(self._states)))
+        return self._events.popleft() if self._events else None
+
+    def _new_client(self, will: Message, delays_s: tuple[float, float]) -> Any:
+        try:
+            from paho.mqtt.client import Client
+            from paho.mqtt.enums import CallbackAPIVersion
+        except ImportError as problem:
+            raise SinkFailed(
+                "mqtt needs paho-mqtt 2; install it with: pip install 'edgescale[mqtt]'"
+            ) from problem
+        settings = self._settings
+        client = Client(CallbackAPIVersion.VERSION2)
+        client.suppress_exceptions = True
+        client.connect_timeout = _CONNECT_S
+        client.username_pw_set(settings.user, settings.password)
+        if settings.tls:
+            self._encrypt(client)
+        client.will_set(will.topic, will.payload, _QOS, will.retain)
+        client.reconnect_delay_set(*delays_s)
+        client.max_inflight_messages_set(_MOST_UNDER_WAY)
+        client.max_queued_messages_set(MOST_EVENTS)
+        client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
+        client.on_disconnect = self._on_disconnect
+        client.connect_async(settings.host, settings.used_port, _KEEPALIVE_S)
+        return client
+
+    def _encrypt(self, client: Any) -> None:
+        ca_file = self._settings.ca_file
+        try:
+            client.tls_set(ca_certs=None if ca_file is None else str(ca_file))
+        except (OSError, ValueError) as problem:  # an SSLError is an OSError
+            raise SinkFailed(
+                f"mqtt: {ca_file} cannot be used as CA file ({problem.__class__.__name__}); give"
+                " the certificates in PEM form"
+            ) from problem
+
+    def _serve(self) -> None:
+        """Runs paho's loop; an error that paho does not expect costs one attempt, not the run."""
+        while not self._closing:
+            try:
+                self._client.loop_forever(retry_first_connection=True)
+            except Exception as problem:  # noqa: BLE001 - the run goes on without a broker
+                self._lost(f"{problem.__class__.__name__}: {problem}")
+                time.sleep(1.0)
+
+    def _on_connect(self, client: Any, data: Any, flags: Any, reason: Any, properties: Any) -> None:
+        if reason.is_failure:
+            self._lost(f"refused: {reason}")
+            return
+        if self._closing:  # the call to end came while the connection was being made
+            client.disconnect()
+            return
+        self.connections += 1
+        self.error = self._told = ""
+        self._connected.set()
+        log.info("mqtt: connected to %s", self._settings.place)
+
+    def _on_connect_fail(self, client: Any, data: Any) -> None:
+        problem = sys.exc_info()[1]  # paho calls this while it deals with the error
+        self._lost(f"cannot be reached ({problem})" if problem else "cannot be reached")
+
+    def _on_disconnect(
+        self, client: Any, data: Any, flags: Any, reason: Any, properties: Any
+    ) -> None:
+        if not self._closing and not self.error:
+            self._lost(f"lost: {reason}")
+        self._connected.clear()
+
+    def _lost(self, why: str) -> None:
+        """Says each reason once, however often it is met in a row."""
+        self._connected.clear()
+        self.error = f"{self._settings.place}: {why}"
+        if why != self._told:
+            self._told = why
+            log.warning("mqtt: broker %s; trying again", self.error)
+
+
+def _done(info: Any) -> bool:
+    """Says whether the broker has a message; one that paho will send again is still under way."""
+    try:
+        return bool(info.is_published())
+    except (ValueError, RuntimeError):
+        # The connection broke just then: paho keeps it and sends it with the next one.
+        return True
