@@ -26,8 +26,8 @@ from edgescale.inference.preparation import Preparer
 from edgescale.inference.runtime import choose_runtime
 from edgescale.inference.worker import Worker, WorkerSettings
 from edgescale.stream.pipeline import run
-from edgescale.stream.sink import result_record
-from edgescale.stream.source import open_source
+from edgescale.stream.sinks.records import result_record
+from edgescale.stream.sources.source import open_source
 
 
 @dataclass(frozen=True)
