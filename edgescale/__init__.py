@@ -20,18 +20,30 @@ if TYPE_CHECKING:
     from edgescale.selection.budget import Budget as Budget
     from edgescale.selection.choice import Selection as Selection
     from edgescale.selection.choice import select as select
+    from edgescale.stream.event import Event as Event
     from edgescale.stream.pipeline import FrameResult as FrameResult
+    from edgescale.stream.pipeline import Pipeline as Pipeline
     from edgescale.stream.pipeline import classify as classify
+    from edgescale.stream.presence import PresenceLimits as PresenceLimits
+    from edgescale.stream.sinks.outputs import Sink as Sink
+    from edgescale.stream.sources.source_spec import SourceSpec as SourceSpec
+    from edgescale.stream.stats import RunStats as RunStats
 
 _HOMES = {
     "Budget": "edgescale.selection.budget",
     "DeviceProfile": "edgescale.device.profile",
     "EdgescaleError": "edgescale.errors",
+    "Event": "edgescale.stream.event",
     "Family": "edgescale.family.store",
     "FrameResult": "edgescale.stream.pipeline",
     "Manifest": "edgescale.family.manifest",
+    "Pipeline": "edgescale.stream.pipeline",
     "Prediction": "edgescale.inference.classifier",
+    "PresenceLimits": "edgescale.stream.presence",
+    "RunStats": "edgescale.stream.stats",
     "Selection": "edgescale.selection.choice",
+    "Sink": "edgescale.stream.sinks.outputs",
+    "SourceSpec": "edgescale.stream.sources.source_spec",
     "classify": "edgescale.stream.pipeline",
     "load_family": "edgescale.family.store",
     "profile": "edgescale.device.measure",

@@ -79,6 +79,9 @@ def edgescale(verbose: int, quiet: bool) -> None:
     Environment:
       EDGESCALE_DEVICES            folder of the device profiles
       EDGESCALE_EDGETPU_COMPILER   the command of the Edge TPU compiler
+      EDGESCALE_MQTT_PASSWORD      password of --mqtt-user (classify)
+      EDGESCALE_WEB_TOKEN          token that viewers of --web need
+      EDGESCALE_WEBHOOK_TOKEN      bearer token for --webhook
       EDGESCALE_TEST_DATA          folder of test images and models (tests and tools only)
     """
     level = logging.ERROR if quiet else logging.DEBUG if verbose > 1 else logging.INFO

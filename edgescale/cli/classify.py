@@ -1,21 +1,22 @@
-"""``edgescale classify``: frames in, one line per frame out, until source or user ends it."""
+"""``edgescale classify``: frames in, answers out, until source or user ends it."""
 
-import json
+import logging
 import math
-import os
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
-from functools import partial
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from edgescale.cli import show
+from edgescale.cli.classify_options import CONFIG, GroupedCommand, source_options, specs_of
+from edgescale.cli.classify_outputs import add_sinks, output_options, settings_of
+from edgescale.cli.classify_summary import summary_text
 from edgescale.cli.options import (
     FAMILY,
     PROFILES,
+    FiniteRange,
     budget_options,
     device_options,
     progress_bar,
@@ -24,43 +25,41 @@ from edgescale.cli.options import (
 from edgescale.family.store import load_family
 from edgescale.inference.worker import WorkerSettings
 from edgescale.selection.budget import Budget
-from edgescale.stream.annotate import NOT_SURE, annotate
+from edgescale.stream.config.config import LiveConfig
 from edgescale.stream.event import Event
-from edgescale.stream.pipeline import FrameResult, classify
-from edgescale.stream.sink import VideoSink, event_record, result_record
-from edgescale.stream.stats import RunStats
-from edgescale.units import milliseconds
+from edgescale.stream.pipeline import Pipeline
+from edgescale.stream.presence import PresenceLimits
+
+log = logging.getLogger(__name__)
+
+_LIMITS = PresenceLimits()
+_LONGEST_S = 4_000_000  # 46 days; a thread of a 32-bit system waits no longer
+_BUDGET = (
+    "latency_budget",
+    "min_fps",
+    "memory_budget",
+    "min_accuracy",
+    "on_chip_only",
+    "percentile",
+)
 
 
-def _number(ctx: click.Context, param: click.Parameter, value: float) -> float:
+def _number(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
     """Refuses NaN, which lies in every range."""
-    if math.isnan(value):
+    if value is not None and math.isnan(value):
         raise click.BadParameter("nan is not in the range 0<=x<=1.", ctx, param)
     return value
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @FAMILY
-@click.option(
-    "--source",
-    required=True,
-    metavar="0|/dev/video0|FILE|FOLDER",
-    help="A camera, a video file, an image, or a folder of images.",
-)
+@CONFIG
+@source_options
 @click.option("--variant", metavar="NAME", help="Run this variant instead of selecting one.")
 @click.option(
     "--adapt",
     is_flag=True,
     help="Change the variant while running, so that the latency budget holds under heat and load.",
-)
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object per frame, and per event."
-)
-@click.option(
-    "--save",
-    type=click.Path(path_type=Path),
-    metavar="OUT.mkv",
-    help="Write the annotated frames as video (.mkv or .avi).",
 )
 @click.option(
     "--top-k",
@@ -75,122 +74,154 @@ def _number(ctx: click.Context, param: click.Parameter, value: float) -> float:
     callback=_number,
     default=0.0,
     show_default=True,
-    help="Leave out predictions with a lower score.",
+    help="Leave out predictions with a lower score; a frame without any is 'not sure'.",
 )
+@click.option(
+    "--smooth",
+    type=FiniteRange(0, 3600, min_open=True),
+    metavar="SECONDS",
+    help="Average the scores over time, exponentially with this time constant.",
+)
+@click.option(
+    "--enter",
+    type=FiniteRange(0, 1, min_open=True),
+    metavar="SCORE",
+    help=f"A label enters at this score (an event; {_LIMITS.enter} where an output needs it).",
+)
+@click.option(
+    "--leave",
+    type=FiniteRange(0, 1, min_open=True),
+    metavar="SCORE",
+    help=f"It leaves below this one ({_LIMITS.leave}).",
+)
+@click.option(
+    "--presence-time",
+    type=FiniteRange(0, 3600),
+    metavar="SECONDS",
+    help=f"Either must hold for so long ({_LIMITS.duration_s:g}).",
+)
+@output_options
 @click.option("--max-frames", type=click.IntRange(1), metavar="N", help="Stop after N frames.")
+@click.option(
+    "--duration",
+    type=FiniteRange(0, _LONGEST_S, min_open=True),
+    metavar="SECONDS",
+    help="Stop after so many seconds.",
+)
 @budget_options
 @device_options
 @PROFILES
-def command(  # noqa: PLR0913 - one argument for each flag
+def command(
     family: Path,
-    source: str,
-    variant: str | None,
-    adapt: bool,
-    as_json: bool,
-    save: Path | None,
-    top_k: int,
-    threshold: float,
-    max_frames: int | None,
+    config: LiveConfig,
     budget: Budget,
     settings: WorkerSettings,
     profiles: Path | None,
+    **flags: Any,
 ) -> None:
-    """Classify a camera, a video or a folder of images with a variant of FAMILY.
+    """Classify cameras, streams, videos or images with a variant of FAMILY.
 
     Without --variant the largest variant that fits the budget is selected by its profile on this
     machine; where no fresh profile is stored, it is measured first. A file gives every frame, a
-    camera the newest. A file keeps two frames in flight, so its answers are up to twice as old as
-    the latency that was budgeted. A worker that dies is started again, with --device auto on
-    another device where that does not help. Ctrl-C ends the run and keeps what was saved.
+    camera or stream the newest; several sources share the model fairly. A file keeps two frames in
+    flight, so its answers are up to twice as old as the latency that was budgeted. A worker that
+    dies is started again, with --device auto on another device where that does not help; a stream
+    that is lost is opened again. Ctrl-C ends the run and keeps what was saved.
     """
+    model = _model(flags, budget)
+    outputs = settings_of(config.outputs, flags)
+    specs = specs_of(
+        config,
+        flags["sources"],
+        {field: flags[field] for field in ("roi", "rotate", "max_fps")},
+        {
+            "size": flags["camera_size"],
+            "fps": flags["camera_fps"],
+            "pixel_format": flags["camera_format"],
+        },
+    )
+    with ExitStack() as stack:
+        stack.enter_context(terminable())
+        pipeline = Pipeline(
+            load_family(family),
+            specs,
+            **model,
+            device=settings.device,
+            runtime=settings.runtime,
+            threads=settings.threads,
+            edgetpu_library=settings.edgetpu_library,
+            edgetpu_performance=settings.edgetpu_performance,
+            top_k=flags["top_k"],
+            threshold=flags["threshold"],
+            smooth_s=flags["smooth"],
+            presence=_presence(flags, wanted=outputs.want_presence),
+            max_frames=flags["max_frames"],
+            duration_s=flags["duration"],
+            profiles=profiles,
+            progress=stack.enter_context(progress_bar("measuring")),
+            on_event=None if outputs.lines == "none" else _shown_already,
+        )
+        add_sinks(pipeline, outputs, specs)
+        stack.enter_context(_summary(pipeline))
+        stack.enter_context(pipeline).run()
+
+
+def _model(flags: dict[str, Any], budget: Budget) -> dict[str, Any]:
+    """Returns what chooses the variant; a flag wins over what excludes it in the configuration.
+
+    Raises:
+        click.UsageError: flags that exclude each other.
+    """
+    variant, adapt = flags["variant"], flags["adapt"]
+    if _given("variant"):
+        if not any(map(_given, _BUDGET)):
+            budget = Budget()
+        adapt = adapt and _given("adapt")
+    elif any(map(_given, _BUDGET)) or _given("adapt"):
+        variant = None
     if variant is not None and budget != Budget():
         raise click.UsageError("--variant names the variant, a budget selects one; give either")
     if adapt and variant is not None:
         raise click.UsageError("--adapt changes the variant, --variant fixes it; give either")
     if adapt and budget.latency_ms is None:
         raise click.UsageError("--adapt keeps a latency budget; give one with --latency-budget")
-    loaded = load_family(family)
-    with ExitStack() as stack:
-        stack.enter_context(terminable())
-        sink = stack.enter_context(VideoSink(save, source=source)) if save else None
-        stats = stack.enter_context(_summary())
-        results = classify(
-            loaded,
-            source,
-            variant=variant,
-            device=settings.device,
-            runtime=settings.runtime,
-            threads=settings.threads,
-            edgetpu_library=settings.edgetpu_library,
-            edgetpu_performance=settings.edgetpu_performance,
-            top_k=top_k,
-            threshold=threshold,
-            max_frames=max_frames,
-            budget=None if variant else budget,
-            adapt=adapt,
-            profiles=profiles,
-            progress=stack.enter_context(progress_bar("measuring")),
-            on_event=partial(_show_event, source=source, as_json=as_json),
-        )
-        for result in stack.enter_context(closing(results)):
-            # Saved first: a line that was printed stands for a frame that was saved.
-            if sink is not None:
-                sink.write(annotate(result.image, result.predictions), fps=result.source_fps)
-            if not _printed(_json_line(result, source) if as_json else _text_line(result)):
-                break
-            label = result.predictions[0].label if result.predictions else None
-            stats.add(label, dropped=result.dropped, now_s=time.monotonic())
+    return {"variant": variant, "adapt": adapt, "budget": None if variant else budget}
+
+
+def _given(flag: str) -> bool:
+    """Says whether a flag stands on the command line, not in the configuration."""
+    source = click.get_current_context().get_parameter_source(flag)
+    return source is ParameterSource.COMMANDLINE
+
+
+def _presence(flags: dict[str, Any], *, wanted: bool) -> PresenceLimits | None:
+    """Returns when a label enters and leaves; None where nobody asks.
+
+    Raises:
+        click.UsageError: limits that no score could satisfy.
+    """
+    enter, leave, duration_s = flags["enter"], flags["leave"], flags["presence_time"]
+    if enter is leave is duration_s is None and not wanted:
+        return None
+    if enter is None:
+        enter = max(_LIMITS.enter, leave or 0.0)
+    if leave is None:
+        leave = min(_LIMITS.leave, enter)
+    if leave > enter:
+        raise click.UsageError(f"--leave {leave:g} is above --enter {enter:g}; lower it")
+    return PresenceLimits(enter, leave, _LIMITS.duration_s if duration_s is None else duration_s)
+
+
+def _shown_already(event: Event) -> None:
+    """The lines on stdout and stderr show it, in order with the results."""
+    log.debug("%s: %s", event.kind, event.text)
 
 
 @contextmanager
-def _summary() -> Iterator[RunStats]:
-    """Counts the run and says on stderr what it came to, however it ended."""
-    stats = RunStats()
+def _summary(pipeline: Pipeline) -> Iterator[None]:
+    """Says on stderr what the run came to, however it ended."""
     try:
-        yield stats
+        yield
     finally:
-        if stats.frames:
-            click.echo(summary_text(stats), err=True)
-
-
-def summary_text(stats: RunStats) -> str:
-    """Returns frames, rate, drops and the most frequent top-1 in one line."""
-    rate = "" if stats.fps is None else f", {stats.fps:.1f} fps"
-    text = f"{stats.frames} frames{rate}, {stats.dropped} dropped"
-    if stats.most_frequent is None:
-        return f"{text}, never sure"
-    label, times = stats.most_frequent
-    return f"{text}, most often {show.printable(label)} ({times} of {stats.frames})"
-
-
-def _printed(line: str) -> bool:
-    """Prints a line; False where the reader went away, as ``| head`` does, which is no error."""
-    try:
-        click.echo(line)
-    except BrokenPipeError:
-        # What is still buffered would raise again when Python flushes it on exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return False
-    return True
-
-
-def _show_event(event: Event, *, source: str, as_json: bool) -> None:
-    """Prints what happened beside the results: as JSON among theirs, else on stderr."""
-    if as_json:
-        _printed(json.dumps(event_record(event, source), allow_nan=False))
-    else:
-        click.echo(show.printable(f"{event.kind}: {event.text}"), err=True)
-
-
-def _json_line(result: FrameResult, source: str) -> str:
-    return json.dumps(result_record(result, source), allow_nan=False)
-
-
-def _text_line(result: FrameResult) -> str:
-    place = f"frame {result.index}"
-    if result.name is not None:
-        place = result.name
-    elif result.position_s is not None:
-        place += f" at {result.position_s:.2f} s"
-    found = "; ".join(f"{one.label} {one.score:.2f}" for one in result.predictions) or NOT_SURE
-    return show.printable(f"{place}: {found} ({milliseconds(result.age_ms)})")
+        if pipeline.stats.frames:
+            click.echo(summary_text(pipeline.stats), err=True)

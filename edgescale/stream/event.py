@@ -13,9 +13,10 @@ class Event:
         kind: ``worker-died`` (or could not be started again), ``refused`` (it lives, and gave an
             error instead of a result), ``restarted``, ``moved`` (to another device), ``switched``
             (to another variant), ``confirmed``, ``doubted`` or ``undecided`` (the profile, by the
-            first results).
+            first results), ``source-lost``, ``source-back``, ``source-ended``, ``sink-failed``,
+            ``entered`` or ``left`` (a label, by its scores).
         text: one sentence for a person.
-        details: figures and names, ready for JSON.
+        details: figures and names, ready for JSON; ``source`` where it concerns one source.
     """
 
     kind: str

@@ -2,16 +2,18 @@
 
 import time
 from collections import deque
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from itertools import islice
 from typing import Protocol
 
+from edgescale.errors import StreamError
 from edgescale.family.manifest import VariantRecord
 from edgescale.inference.classifier import Prediction
 from edgescale.inference.preparation import Image
 from edgescale.inference.worker import Inference
 from edgescale.stream.frame import Frame
-from edgescale.stream.source import Source
 
 # An answer that took no longer than this to fetch lay ready when it was asked for.
 _FETCHED_S = 0.0003
@@ -34,12 +36,18 @@ class FrameResult:
         position_s: place in a video file, None elsewhere.
         name: file name of an image in a folder, None elsewhere.
         time: RFC 3339 UTC, when the result was there.
-        predictions: best first, of at least the threshold; none is "not sure".
+        predictions: best first, of at least the threshold; none is "not sure". Smoothed where the
+            run was asked to.
         variant: name of the variant that answered.
         device: where it ran: ``cpu``, or the Edge TPU string.
         runtime: the TFLite runtime that ran it, by name.
-        dropped: frames so far that nobody saw (cameras only).
+        dropped: frames of its source so far that nobody saw (live sources only).
         source_fps: what a video file says of its rate, None elsewhere.
+        source: name of the source it came from.
+        decode_ms: how long it took to get the frame from there.
+        wait_ms: from capture until it was handed over: the wait for the model.
+        prepare_ms: of the handing over: crop, resize and colour, into the model's input. What
+            ``age_ms`` has beyond the two is inference.
     """
 
     index: int
@@ -57,6 +65,15 @@ class FrameResult:
     runtime: str
     dropped: int
     source_fps: float | None
+    source: str = ""
+    decode_ms: float = 0.0
+    wait_ms: float = 0.0
+    prepare_ms: float = 0.0
+
+    @property
+    def infer_ms(self) -> float:
+        """Returns the time from the prepared picture to its result."""
+        return self.age_ms - self.wait_ms - self.prepare_ms
 
 
 class Server(Protocol):
@@ -98,14 +115,35 @@ class Watch(Protocol):
         """Takes the latency of a result."""
 
 
-class Flight:
-    """The frames under way, oldest first."""
+class Frames(Protocol):
+    """What is classified: a ``Source``, or any frames that say whether the newest counts."""
 
-    def __init__(
-        self, source: Source, server: Server, threshold: float, watch: Watch | None
-    ) -> None:
-        self._source, self._server = source, server
-        self._threshold, self._watch = threshold, watch
+    @property
+    def live(self) -> bool:
+        """Says whether it gives the newest frame, or every frame."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yields the frames."""
+
+
+Refine = Callable[[Frame, tuple[Prediction, ...]], tuple[Prediction, ...]]
+
+
+def _as_found(frame: Frame, found: tuple[Prediction, ...]) -> tuple[Prediction, ...]:
+    return found
+
+
+class Flight:
+    """The frames under way, oldest first.
+
+    Args:
+        server: answers them.
+        refine: from a frame and its top-k to what is shown of it.
+        watch: told each latency.
+    """
+
+    def __init__(self, server: Server, refine: Refine, watch: Watch | None) -> None:
+        self._server, self._refine, self._watch = server, refine, watch
         self._under_way: deque[_Submitted] = deque()
         self._last_result_s = 0.0
 
@@ -130,12 +168,12 @@ class Flight:
         inference = self._server.result()
         now_s, now = time.monotonic(), datetime.now(timezone.utc)
         submitted = self._under_way.popleft()
+        prepare_ms = 1000 * submitted.took_s
         latency_ms = 1000 * (now_s - max(submitted.start_s, self._last_result_s))
         if now_s - asked_s < _FETCHED_S:
-            latency_ms = min(latency_ms, 1000 * submitted.took_s + inference.invoke_ms)
+            latency_ms = min(latency_ms, prepare_ms + inference.invoke_ms)
         self._last_result_s = now_s
         frame, server = submitted.frame, self._server
-        found = server.predictions(inference)
         result = FrameResult(
             index=frame.index,
             image=frame.image,
@@ -146,16 +184,65 @@ class Flight:
             position_s=frame.position_s,
             name=frame.name,
             time=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            predictions=tuple(one for one in found if one.score >= self._threshold),
+            predictions=self._refine(frame, server.predictions(inference)),
             variant=server.variant.name,
             device=server.device,
             runtime=server.runtime_name,
-            dropped=self._source.dropped,
-            source_fps=self._source.fps,
+            dropped=frame.dropped,
+            source_fps=frame.source_fps,
+            source=frame.source,
+            decode_ms=frame.decode_ms,
+            wait_ms=1000 * (submitted.start_s - frame.captured_s),
+            prepare_ms=prepare_ms,
         )
         if self._watch is not None:
             self._watch.observe(latency_ms)
         return result
+
+
+def run(
+    source: Frames,
+    server: Server,
+    *,
+    refine: Refine = _as_found,
+    max_frames: int | None = None,
+    watch: Watch | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Generator[FrameResult, None, None]:
+    """Classifies the frames of an opened source with what serves, in order.
+
+    Args:
+        source: gives the frames.
+        server: answers them.
+        refine: from a frame and its top-k to what is shown of it.
+        max_frames: stop after so many frames.
+        watch: told each latency, and asked to change the variant when nothing is under way.
+        stopped: asked before each frame; what is under way then is still given.
+
+    Raises:
+        StreamError: the source broke off; every frame before that has been given.
+        DeviceError: the worker failed, and nothing could take its place.
+    """
+    frames = islice(iter(source), max_frames)
+    in_flight = 1 if source.live else 2
+    flight = Flight(server, refine, watch)
+    lost: StreamError | None = None
+    while not stopped():
+        try:
+            frame = next(frames, None)
+        except StreamError as problem:
+            frame, lost = None, problem
+        if frame is None:
+            break
+        while len(flight) and (len(flight) == in_flight or flight.swap_due):
+            yield flight.land()
+        flight.submit(frame)
+        if len(flight) == in_flight:
+            yield flight.land()
+    while len(flight):
+        yield flight.land()
+    if lost is not None and not stopped():
+        raise lost
 
 
 @dataclass(frozen=True, eq=False)

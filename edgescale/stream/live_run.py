@@ -18,6 +18,7 @@ from edgescale.family.manifest import VariantRecord
 from edgescale.inference.wire import SLOTS
 from edgescale.inference.worker import Worker, WorkerSettings
 from edgescale.selection.controller import Controller, Rung
+from edgescale.selection.explanation import budget_text
 from edgescale.stream.adapt import Adaptation
 from edgescale.stream.event import Event, OnEvent
 from edgescale.stream.place import Place, Wish, other_places, thermometer
@@ -56,6 +57,7 @@ class LiveRun:
         self._adaptation: Adaptation | None = None
         self._delayed = 0
         self._marking: threading.Thread | None = None
+        self._thermometer: tuple[str, Callable[[], float | None] | None] | None = None
         may_move = wish.settings.device == "auto"
         self.supervisor = Supervisor(
             self._reopen(place.variant),
@@ -82,6 +84,29 @@ class LiveRun:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Returns what the run may change between, smallest first; just one where it does not."""
+        if self._adaptation is None:
+            return (self.supervisor.variant.name,)
+        return tuple(variant.name for variant, _ in self._place.ladder)
+
+    @property
+    def why(self) -> str:
+        """Returns in a sentence why it began with its variant."""
+        if self._wish.variant is not None:
+            return f"'{self._wish.variant}' was asked for"
+        return f"the largest variant that fits ({budget_text(self._wish.budget)})"
+
+    def edge_tpu_c(self) -> float | None:
+        """Returns the temperature of the Edge TPU that serves now; None where it tells none."""
+        device = self._place.settings.device
+        if self._thermometer is None or self._thermometer[0] != device:
+            found = None if device == "cpu" else thermometer(device, probe())
+            self._thermometer = (device, None if found is None else found[1])
+        read = self._thermometer[1]
+        return None if read is None else read()
 
     def observe(self, latency_ms: float) -> None:
         """Takes the latency of a result; those that a worker's end delayed tell of nothing else."""

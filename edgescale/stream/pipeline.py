@@ -1,4 +1,4 @@
-"""``classify()``: frames of a source in, one result per frame out.
+"""``Pipeline`` and ``classify()``: frames of sources in, one result per frame out.
 
 A file gives every frame and two are in flight, so that the next one is decoded and prepared while
 the worker runs the model. A camera gives the newest frame and one is in flight: a second would only
@@ -6,54 +6,47 @@ make the answer older.
 """
 
 import logging
-from collections.abc import Generator
-from itertools import islice
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
+from types import TracebackType
 
 from edgescale.device.bench import Progress
-from edgescale.errors import StreamError
-from edgescale.family.store import Family, load_family
+from edgescale.family.store import Family
 from edgescale.inference.worker import WorkerSettings
 from edgescale.selection.budget import Budget
+from edgescale.stream.assembly import Asked, Assembly
 from edgescale.stream.event import Event, OnEvent
-from edgescale.stream.flight import Flight, FrameResult, Server, Watch
-from edgescale.stream.live_run import LiveRun
-from edgescale.stream.place import Wish, first_place
-from edgescale.stream.source import Source, open_source
+from edgescale.stream.flight import FrameResult, run
+from edgescale.stream.monitor import Monitor
+from edgescale.stream.presence import PresenceLimits
+from edgescale.stream.refinement import Refinement
+from edgescale.stream.sinks.outputs import Sink
+from edgescale.stream.sources.source_spec import SourceSpec, parse_source
+from edgescale.stream.stats import RunStats
 
-__all__ = ["FrameResult", "classify", "run"]
+__all__ = ["FrameResult", "Pipeline", "classify", "run"]
 
 log = logging.getLogger(__name__)
 
+SourceLike = str | Path | SourceSpec
 
-def classify(  # noqa: PLR0913 - the public call: one argument for each flag of the verb
-    family: Family | Path | str,
-    source: str | Path,
-    *,
-    variant: str | None = None,
-    device: str = "auto",
-    runtime: str | None = None,
-    threads: int | None = None,
-    edgetpu_library: str | None = None,
-    edgetpu_performance: str | None = None,
-    top_k: int = 5,
-    threshold: float = 0.0,
-    max_frames: int | None = None,
-    budget: Budget | None = None,
-    adapt: bool = False,
-    profiles: Path | str | None = None,
-    progress: Progress | None = None,
-    on_event: OnEvent | None = None,
-) -> Generator[FrameResult, None, None]:
-    """Classifies the frames of a camera, a video file, an image or a folder of images.
 
-    Nothing is opened before the first result is asked for, and all is closed when the iterator is
-    exhausted or closed. A worker that dies is started again; with device ``auto`` the run moves to
-    another device where that does not help.
+class Pipeline:
+    """One live run from sources over the model to outputs; a context manager, used once.
+
+    Iterating gives the results; ``run`` does so for the outputs alone. Nothing is opened before it
+    is entered, and all is closed and finished when it is left. A worker that dies is started again;
+    with device ``auto`` the run moves to another device where that does not help.
+
+        with Pipeline("family", ["door=rtsp://camera/1", "yard=rtsp://camera/2"]) as pipeline:
+            for result in pipeline:
+                print(result.source, result.predictions[0].label)
 
     Args:
         family: a loaded family or its folder.
-        source: ``0``, ``/dev/video0``, a video file, an image or a folder.
+        source: ``0``, ``/dev/video0``, a video file, an image, a folder, a glob, a URL, or ``-``
+            for MJPEG on standard input, each with ``NAME=`` before it where that is wanted; a
+            ``SourceSpec``; or a list of them, which share the model fairly.
         variant: the variant to run; None selects the largest one that fits the budget by its
             profile on this machine, and measures first where no fresh profile is stored.
         device: ``auto``, ``cpu``, ``usb``, ``pci``, ``usb:0``, ...
@@ -63,90 +56,202 @@ def classify(  # noqa: PLR0913 - the public call: one argument for each flag of 
         edgetpu_performance: clock of the Edge TPU: low, medium, high or max.
         top_k: predictions per frame.
         threshold: the lowest score that is reported, 0 to 1.
+        smooth_s: averages scores over time, exponentially with this time constant, for each source
+            by itself; None reports each frame as it is.
+        presence: when a label counts as there: then the events ``entered`` and ``left`` are told.
         max_frames: stop after so many frames.
+        duration_s: stop after so many seconds, counted from when the first frame is asked for.
         budget: limits for the selection; None lets the largest variant that runs here win.
         adapt: change the variant while running: down at once when the latency budget breaks, up
             when there has been head-room for some time. Needs a latency budget, and no variant.
         profiles: folder of the profiles.
         progress: called with (runs done, runs in all) while it measures.
-        on_event: told what happens beside the results, in the thread that asks for them and before
-            the result that follows: kind ``switched``, ``confirmed``, ``doubted``, ``worker-died``,
-            ``restarted`` or ``moved``, a sentence and plain details. None writes it to the log.
+        on_event: told what happens beside the results, one event at a time, in the thread in which
+            it happened and before the result that follows: kind ``switched``, ``confirmed``,
+            ``doubted``, ``worker-died``, ``restarted``, ``moved``, ``source-lost``,
+            ``source-back``, ``source-ended``, ``sink-failed``, ``entered`` or ``left``, a sentence
+            and plain details. None writes it to the log.
+        sinks: outputs; owned, and closed with the run. More may come by ``add_sink``.
+
+    Attributes:
+        monitor: what the run looks like now; for any thread.
+        stats: what it came to.
+
+    Raises:
+        ValueError: arguments that no run could satisfy.
+        StreamError: a source that cannot be one.
+    """
+
+    def __init__(  # noqa: PLR0913 - the public face: one argument for each flag of the verb
+        self,
+        family: Family | Path | str,
+        source: SourceLike | Sequence[SourceLike],
+        *,
+        variant: str | None = None,
+        device: str = "auto",
+        runtime: str | None = None,
+        threads: int | None = None,
+        edgetpu_library: str | None = None,
+        edgetpu_performance: str | None = None,
+        top_k: int = 5,
+        threshold: float = 0.0,
+        smooth_s: float | None = None,
+        presence: PresenceLimits | None = None,
+        max_frames: int | None = None,
+        duration_s: float | None = None,
+        budget: Budget | None = None,
+        adapt: bool = False,
+        profiles: Path | str | None = None,
+        progress: Progress | None = None,
+        on_event: OnEvent | None = None,
+        sinks: Sequence[Sink] = (),
+    ) -> None:
+        self._refinement = Refinement(threshold=threshold, smooth_s=smooth_s, presence=presence)
+        settings = WorkerSettings(
+            device=device, runtime=runtime, threads=threads, edgetpu_library=edgetpu_library,
+            edgetpu_performance=edgetpu_performance, top_k=top_k,
+        )  # fmt: skip
+        self._asked = Asked(
+            family, _specs(source), settings, variant, budget, adapt, max_frames, duration_s,
+            profiles, progress,
+        )  # fmt: skip
+        self._on_event = on_event or _log_event
+        self._sinks = list(sinks)
+        self._stop_asked = False
+        self._used = False
+        self._assembly: Assembly | None = None
+        self.monitor = Monitor()
+        self.stats = RunStats()
+
+    def add_sink(self, sink: Sink) -> None:
+        """Adds an output, such as one that reads ``monitor``; before the pipeline is entered."""
+        if self._used:
+            raise ValueError("outputs are added before the pipeline is entered")
+        self._sinks.append(sink)
+
+    def __enter__(self) -> "Pipeline":
+        """Opens outputs, sources and model, and measures where no fresh profile is stored.
+
+        Raises:
+            EdgescaleError: whatever keeps frames from being classified; the outputs are closed.
+        """
+        if self._used:
+            raise ValueError("a pipeline runs once; make another one")
+        self._used = True
+        self._assembly = Assembly(
+            self._asked, self._sinks, self._refinement, self.monitor, on_event=self._on_event
+        )
+        self.stats = self._assembly.stats
+        if self._stop_asked:
+            self._assembly.stop()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Ends the worker, closes the sources and lets every output finish.
+
+        Raises:
+            SinkFailed: an output could not be written, and nothing else was wrong.
+        """
+        assembly = self._open()
+        assembly.close()
+        if problem is None:
+            assembly.raise_failure()
+
+    def __iter__(self) -> Iterator[FrameResult]:
+        """Yields one result per frame, after the outputs were given it; once.
+
+        Raises:
+            ValueError: the pipeline was not entered.
+            StreamError: the source broke off; every frame before that has been given.
+            DeviceError: the worker failed, and nothing could take its place.
+            SinkFailed: an output failed. For a file this ends the run; with live sources it is
+                raised at the end, and the others go on.
+        """
+        return self._open().results()
+
+    def run(self) -> RunStats:
+        """Classifies until source, limit or ``stop`` ends it; results go to the outputs only.
+
+        Raises:
+            EdgescaleError: as iterating.
+        """
+        for _ in self:
+            pass
+        return self.stats
+
+    def stop(self) -> None:
+        """Ends the run soon and without an error; results under way are still given.
+
+        From any thread. Before the run begins too; a measurement that is under way is finished.
+        """
+        self._stop_asked = True
+        if self._assembly is not None:
+            self._assembly.stop()
+
+    def _open(self) -> Assembly:
+        if self._assembly is None:
+            raise ValueError("enter the pipeline first: with Pipeline(...) as pipeline")
+        return self._assembly
+
+
+def classify(  # noqa: PLR0913 - as Pipeline
+    family: Family | Path | str,
+    source: SourceLike | Sequence[SourceLike],
+    *,
+    variant: str | None = None,
+    device: str = "auto",
+    runtime: str | None = None,
+    threads: int | None = None,
+    edgetpu_library: str | None = None,
+    edgetpu_performance: str | None = None,
+    top_k: int = 5,
+    threshold: float = 0.0,
+    smooth_s: float | None = None,
+    presence: PresenceLimits | None = None,
+    max_frames: int | None = None,
+    duration_s: float | None = None,
+    budget: Budget | None = None,
+    adapt: bool = False,
+    profiles: Path | str | None = None,
+    progress: Progress | None = None,
+    on_event: OnEvent | None = None,
+    sinks: Sequence[Sink] = (),
+) -> Generator[FrameResult, None, None]:
+    """Classifies the frames of cameras, streams, video files or images: a ``Pipeline`` in a loop.
+
+    Nothing is opened before the first result is asked for, and all is closed when the iterator is
+    exhausted or closed.
+
+    All arguments are those of ``Pipeline``.
 
     Raises:
         EdgescaleError: whatever keeps frames from being classified.
         ValueError: arguments that no call could satisfy.
     """
-    if variant is not None and budget is not None:
-        raise ValueError("a variant and a budget exclude each other: the budget chooses a variant")
-    if adapt and variant is not None:
-        raise ValueError("adapt and a variant exclude each other: adapt changes the variant")
-    budget = budget or Budget()
-    if adapt and budget.latency_ms is None:
-        raise ValueError("adapt needs a latency budget: it is what the run adapts to")
-    if max_frames is not None and max_frames < 1:
-        raise ValueError(f"max_frames must be at least 1, got {max_frames}; None is no limit")
-    if not 0 <= threshold <= 1:
-        raise ValueError(f"threshold must be from 0 to 1, as scores are, got {threshold}")
-    if isinstance(family, str | Path):
-        family = load_family(family)
-    settings = WorkerSettings(
-        device=device, runtime=runtime, threads=threads, edgetpu_library=edgetpu_library,
-        edgetpu_performance=edgetpu_performance, top_k=top_k,
-    )  # fmt: skip
-    wish = Wish(family, settings, variant, budget, adapt, profiles, progress)
-    # The source first: a wrong path should not cost a measurement.
-    opened = open_source(source)
-    try:
-        with LiveRun(wish, first_place(wish), on_event=on_event or _log_event) as live:
-            yield from run(
-                opened, live.supervisor, threshold=threshold, max_frames=max_frames, watch=live
-            )
-    finally:
-        opened.close()
+    with Pipeline(
+        family, source, variant=variant, device=device, runtime=runtime, threads=threads,
+        edgetpu_library=edgetpu_library, edgetpu_performance=edgetpu_performance, top_k=top_k,
+        threshold=threshold, smooth_s=smooth_s, presence=presence, max_frames=max_frames,
+        duration_s=duration_s, budget=budget, adapt=adapt, profiles=profiles, progress=progress,
+        on_event=on_event, sinks=sinks,
+    ) as pipeline:  # fmt: skip
+        yield from pipeline
 
 
-def run(
-    source: Source,
-    server: Server,
-    *,
-    threshold: float = 0.0,
-    max_frames: int | None = None,
-    watch: Watch | None = None,
-) -> Generator[FrameResult, None, None]:
-    """Classifies the frames of an opened source with what serves, in order.
+def _specs(source: SourceLike | Sequence[SourceLike]) -> tuple[SourceSpec, ...]:
+    several = [source] if isinstance(source, SourceLike) else source
+    return tuple(_spec(one) for one in several)
 
-    Args:
-        source: gives the frames.
-        server: answers them.
-        threshold: the lowest score that is reported.
-        max_frames: stop after so many frames.
-        watch: told each latency, and asked to change the variant when nothing is under way.
 
-    Raises:
-        StreamError: the source broke off; every frame before that has been given.
-        DeviceError: the worker failed, and nothing could take its place.
-    """
-    frames = islice(iter(source), max_frames)
-    in_flight = 1 if source.live else 2
-    flight = Flight(source, server, threshold, watch)
-    lost: StreamError | None = None
-    while True:
-        try:
-            frame = next(frames, None)
-        except StreamError as problem:
-            frame, lost = None, problem
-        if frame is None:
-            break
-        while len(flight) and (len(flight) == in_flight or flight.swap_due):
-            yield flight.land()
-        flight.submit(frame)
-        if len(flight) == in_flight:
-            yield flight.land()
-    while len(flight):
-        yield flight.land()
-    if lost is not None:
-        raise lost
+def _spec(source: SourceLike) -> SourceSpec:
+    if isinstance(source, Path):
+        return SourceSpec(str(source))
+    return parse_source(source) if isinstance(source, str) else source
 
 
 def _log_event(event: Event) -> None:

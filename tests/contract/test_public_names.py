@@ -15,8 +15,9 @@ def test_every_public_name_is_there() -> None:
 
 def test_the_public_names_are_these() -> None:
     assert edgescale.__all__ == [
-        "__version__", "Budget", "DeviceProfile", "EdgescaleError", "Family", "FrameResult",
-        "Manifest", "Prediction", "Selection", "classify", "load_family", "profile", "select",
+        "__version__", "Budget", "DeviceProfile", "EdgescaleError", "Event", "Family",
+        "FrameResult", "Manifest", "Pipeline", "Prediction", "PresenceLimits", "RunStats",
+        "Selection", "Sink", "SourceSpec", "classify", "load_family", "profile", "select",
     ]  # fmt: skip
 
 

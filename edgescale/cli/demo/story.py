@@ -37,9 +37,10 @@ from edgescale.inference.preparation import Image
 from edgescale.inference.worker import WorkerSettings
 from edgescale.selection.budget import Budget
 from edgescale.selection.choice import select
-from edgescale.stream.annotate import annotate
 from edgescale.stream.pipeline import classify
-from edgescale.stream.sink import VideoSink, result_record
+from edgescale.stream.sinks.annotate import annotate
+from edgescale.stream.sinks.records import result_record
+from edgescale.stream.sinks.saved_video import SavedVideo
 from edgescale.units import milliseconds
 
 log = logging.getLogger(__name__)
@@ -145,7 +146,7 @@ def _digits_clip(places: Places, finding: Finding) -> Clip:
 def _write_video(path: Path, frames: Iterator[Image]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"partial-{path.name}")
-    with VideoSink(partial) as video:
+    with SavedVideo(partial) as video:
         for frame in frames:
             video.write(frame, fps=videos.FPS)
     partial.replace(path)
@@ -160,7 +161,7 @@ def _classified(source: Path, finding: Finding, what: str, still_at: Sequence[in
     with (
         replacing(lines) as partial,
         partial.open("w", encoding="utf-8") as file,
-        VideoSink(annotated) as video,
+        SavedVideo(annotated) as video,
     ):
         for result in classify(finding.family, source=str(source), variant=variant, device="cpu"):
             drawn = annotate(result.image, result.predictions)

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from edgescale.cli.classify import command as classify
-from edgescale.cli.classify import summary_text
+from edgescale.cli.classify_summary import summary_text
 from edgescale.cli.devices import command as devices
 from edgescale.cli.select import command as select
 from edgescale.device import fresh
@@ -20,6 +20,8 @@ from edgescale.device.store import save_profile
 from edgescale.errors import NothingFits, SinkFailed
 from edgescale.family.store import Family
 from edgescale.inference.worker import WorkerSettings
+from edgescale.stream.snapshot import SinkStatus
+from edgescale.stream.sources.source_spec import SourceState
 from edgescale.stream.stats import RunStats
 from tests.fakes import fake_family, measured, profile_of
 
@@ -122,7 +124,7 @@ def test_a_threshold_that_is_no_number_is_wrong_usage(tmp_path: Path) -> None:
 
 def test_an_output_that_cannot_be_written_is_found_before_anything_runs(tmp_path: Path) -> None:
     family = fake_family(tmp_path / "family", {"a": 1})
-    arguments = [str(family.folder), "--source=0", "--save", str(tmp_path / "out.mp4")]
+    arguments = [str(family.folder), "--source=0", "--save", str(tmp_path / "out.webm")]
     result = CliRunner().invoke(classify, arguments)
     assert isinstance(result.exception, SinkFailed)
 
@@ -149,3 +151,25 @@ def test_devices_as_json_says_machine_and_runtimes(tmp_path: Path) -> None:
         "tensorflow",
     }
     assert record["profiles"] == str(tmp_path)
+
+
+def test_the_summary_of_several_sources_and_outputs_says_what_was_lost() -> None:
+    stats = RunStats()
+    stats.add("cat", dropped=1, now_s=0.0, source="door")
+    stats.add("cat", dropped=0, now_s=1.0, source="yard\x1b")
+    states = (
+        SourceState("door", True, "playing", outages=2, outage_s=3.25, dropped=4),
+        SourceState("yard\x1b", True, "playing", outages=1, outage_s=1.0),
+    )
+    sinks = (
+        SinkStatus("text", 2, 0, ""),
+        SinkStatus("mqtt", 1, 1, ""),
+        SinkStatus("page", 0, 2, "port in use"),
+    )
+    stats.end(states, sinks)
+    assert summary_text(stats).splitlines() == [
+        "2 frames, 4 dropped, 3 outages of 4.2 s, most often cat (2 of 2)",
+        "  door: 1 frames, 4 dropped, 2 outages of 3.2 s",
+        "  yard\N{REPLACEMENT CHARACTER}: 1 frames, 0 dropped, 1 outage of 1.0 s",
+        "  outputs: mqtt 1 written, 1 dropped; page 0 written, 2 dropped, failed: port in use",
+    ]

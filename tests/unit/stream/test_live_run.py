@@ -80,6 +80,35 @@ def test_the_neighbour_is_open_and_warm_before_the_first_frame(tmp_path: Path) -
     assert all(one.closed for one in scene.opened)
 
 
+def test_it_says_what_it_may_run_and_why_it_began_with_the_largest(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    with scene.run() as live:
+        assert live.variants == ("a", "b", "c")
+        assert live.why == "the largest variant that fits (p95 latency <= 25.0 ms)"
+        assert live.edge_tpu_c() is None
+    scene.wish = replace(scene.wish, variant="c", adapt=False)
+    with scene.run() as live:
+        assert live.variants == ("c",)
+        assert live.why == "'c' was asked for"
+
+
+def test_the_temperature_is_that_of_the_edge_tpu_that_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def thermometer(device: str, here: object) -> Any:
+        asked.append(device)
+        return object(), lambda: 71.5
+
+    scene = Scene(tmp_path, device="pci:0")
+    scene.wish = replace(scene.wish, adapt=False)
+    with scene.run() as live:
+        monkeypatch.setattr(live_run, "thermometer", thermometer)
+        assert (live.edge_tpu_c(), live.edge_tpu_c()) == (71.5, 71.5)
+    assert asked == ["pci:0"]
+
+
 def test_a_slow_board_steps_down_and_doubts_its_profile(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     with scene.run() as live:

@@ -8,6 +8,7 @@ from edgescale.errors import ManifestError, SourceLost, SourceNotFound, WorkerDi
 from edgescale.selection.budget import Budget
 from edgescale.stream.frame import Frame
 from edgescale.stream.pipeline import FrameResult, classify, run
+from edgescale.stream.refinement import Refinement
 from tests.fakes import Clock, FakeWorker, collect, fake_family, picture
 
 
@@ -16,17 +17,27 @@ class FakeSource:
 
     name = "fake"
     fps: float | None = 25.0
-    dropped = 4
 
-    def __init__(self, frames: int, *, live: bool = False, error: Exception | None = None) -> None:
+    def __init__(
+        self,
+        frames: int,
+        *,
+        live: bool = False,
+        error: Exception | None = None,
+        captured_s: float = 0.0,
+    ) -> None:
         self.frames, self.live, self.error = frames, live, error
+        self.captured_s = captured_s
         self.given = 0
         self.closed = False
 
     def __iter__(self) -> Iterator[Frame]:
         for index in range(self.frames):
             self.given += 1
-            yield Frame(index, picture(index), 0.0, position_s=index / 25)
+            yield Frame(
+                index, picture(index), self.captured_s, position_s=index / 25,
+                source="fake", decode_ms=1.5, dropped=4, source_fps=25.0,
+            )  # fmt: skip
         if self.error is not None:
             raise self.error
 
@@ -52,7 +63,7 @@ def test_every_frame_of_a_file_is_classified_in_order_with_two_under_way(worker:
     assert [one.label for one in first.predictions] == ["cat", "bird"]
     assert (first.device, first.runtime) == ("cpu", "ai_edge_litert")
     assert first.time.endswith("Z")
-    assert first.age_ms > 0
+    assert (first.source, first.decode_ms) == ("fake", 1.5)
 
 
 def test_a_camera_has_one_frame_under_way(worker: Any) -> None:
@@ -68,9 +79,9 @@ def test_max_frames_reads_no_frame_more(worker: Any, wanted: int, got: int) -> N
 
 
 def test_below_the_threshold_the_answer_is_not_sure(worker: Any) -> None:
-    (one,) = run(FakeSource(1), worker, threshold=0.5)
+    (one,) = run(FakeSource(1), worker, refine=Refinement(threshold=0.5))
     assert [prediction.label for prediction in one.predictions] == ["cat"]
-    (one,) = run(FakeSource(1), worker, threshold=0.9)
+    (one,) = run(FakeSource(1), worker, refine=Refinement(threshold=0.9))
     assert one.predictions == ()
 
 
@@ -122,6 +133,9 @@ def test_a_variant_and_a_budget_exclude_each_other(tmp_path: Path) -> None:
         ({"max_frames": -1}, "max_frames"),
         ({"threshold": 2.0}, "threshold must be from 0 to 1"),
         ({"threshold": float("nan")}, "threshold"),
+        ({"smooth_s": 0.0}, "smoothing needs a time above 0 s"),
+        ({"duration_s": -1.0}, "duration_s must be above 0 s"),
+        ({"duration_s": float("nan")}, "duration_s"),
     ],
 )
 def test_wrong_arguments_are_refused_before_anything_is_opened(
@@ -168,6 +182,44 @@ def test_a_frame_that_waited_for_the_one_before_is_not_late_for_that(
     worker.clock = clock  # a result takes 5 ms, submission nothing
     results = list(run(FakeSource(4), worker))
     assert [result.latency_ms for result in results] == pytest.approx([5.0] * 4)
+
+
+def test_the_stages_of_a_frame_add_up_to_its_age(
+    worker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgescale.stream.flight.time.monotonic", clock := Clock())
+    worker.clock = clock  # a result takes 5 ms
+    submit = worker.submit
+
+    def prepared(frame: Any, *, bgr: bool) -> None:
+        clock.now_s += 0.002
+        submit(frame, bgr=bgr)
+
+    monkeypatch.setattr(worker, "submit", prepared)
+    (one,) = run(FakeSource(1, captured_s=-0.010), worker)
+    assert one.wait_ms == pytest.approx(10.0)
+    assert one.prepare_ms == pytest.approx(2.0)
+    assert one.infer_ms == pytest.approx(5.0)
+    assert one.age_ms == pytest.approx(17.0)
+
+
+def test_a_run_that_is_stopped_gives_what_is_under_way(worker: Any) -> None:
+    seen: list[FrameResult] = []
+    source = FakeSource(100, error=SourceLost("closed by the stop"))
+    collect(run(source, worker, stopped=lambda: len(seen) >= 3), seen)
+    assert [result.index for result in seen] == list(range(len(seen)))
+    assert len(seen) == source.given < 10
+
+
+def test_a_source_that_breaks_off_because_it_was_closed_is_no_error(worker: Any) -> None:
+    class Closed(FakeSource):
+        def __iter__(self) -> Iterator[Frame]:
+            yield from super().__iter__()
+            self.closed = True
+            raise SourceLost("closed by the stop")
+
+    source = Closed(4)
+    assert len(list(run(source, worker, stopped=lambda: source.closed))) == 4
 
 
 def test_a_slow_source_does_not_make_its_answers_late(

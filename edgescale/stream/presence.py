@@ -1,0 +1,120 @@
+"""Who entered and who left: from scores that flicker to two events for each visit.
+
+A label is there from the moment its score reaches one limit until it falls below a lower one, and
+an event is told once that has held for a minimum time; so neither a score that trembles around a
+limit nor a single wrong frame rings a bell.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from edgescale.inference.classifier import Prediction
+from edgescale.stream.event import Event
+
+
+@dataclass(frozen=True)
+class PresenceLimits:
+    """When a label counts as there.
+
+    Attributes:
+        enter: score from which on it is there, above 0 and at most 1.
+        leave: score below which it is gone, above 0 and at most ``enter``.
+        duration_s: how long either must hold until it is told.
+    """
+
+    enter: float = 0.6
+    leave: float = 0.4
+    duration_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where no score could satisfy the limits."""
+        if not 0 < self.leave <= self.enter <= 1:
+            raise ValueError(
+                f"presence needs 0 < leave <= enter <= 1, got leave {self.leave} and enter"
+                f" {self.enter}"
+            )
+        if not 0 <= self.duration_s < float("inf"):
+            raise ValueError(f"presence needs a duration in seconds, got {self.duration_s}")
+
+
+class Presence:
+    """Follows the labels of every source; memory is bounded by what is there or about to be."""
+
+    def __init__(self, limits: PresenceLimits) -> None:
+        self._limits = limits
+        self._sources: dict[str, dict[str, _Visit]] = {}
+
+    def observe(self, source: str, predictions: Iterable[Prediction], at_s: float) -> list[Event]:
+        """Takes the scores of one frame and returns what they mean, in the order of the labels.
+
+        Args:
+            source: its name.
+            predictions: the top-k before any threshold; what is not among them scores 0.
+            at_s: when it was, in seconds of one clock per source.
+        """
+        visits = self._sources.setdefault(source, {})
+        scores = {one.label: one.score for one in predictions}
+        for label, score in scores.items():
+            if score >= self._limits.enter and label not in visits:
+                visits[label] = _Visit(at_s)
+        return [
+            event
+            for label in tuple(visits)
+            if (event := self._seen(source, label, scores.get(label, 0.0), at_s)) is not None
+        ]
+
+    def close(self) -> list[Event]:
+        """The run ends: returns ``left`` for all that are there still."""
+        events = [
+            _event("left", source, label, visit.score, visit.last_s - visit.since_s)
+            for source, visits in self._sources.items()
+            for label, visit in visits.items()
+            if visit.told
+        ]
+        self._sources.clear()
+        return events
+
+    def _seen(self, source: str, label: str, score: float, at_s: float) -> Event | None:
+        visits = self._sources[source]
+        visit, limits = visits[label], self._limits
+        visit.score, visit.last_s = score, at_s
+        if score >= (limits.enter if visit.gone_s is not None else limits.leave):
+            visit.gone_s = None
+        elif visit.gone_s is None:
+            visit.gone_s = at_s
+        if visit.gone_s is None:
+            if visit.told or at_s - visit.since_s < limits.duration_s:
+                return None
+            visit.told = True
+            return _event("entered", source, label, score, at_s - visit.since_s)
+        if not visit.told:
+            del visits[label]
+        elif at_s - visit.gone_s >= limits.duration_s:
+            del visits[label]
+            return _event("left", source, label, score, visit.gone_s - visit.since_s)
+        return None
+
+
+@dataclass
+class _Visit:
+    """A label that is there, or was until ``gone_s``; ``told`` once it has entered."""
+
+    since_s: float
+    told: bool = False
+    gone_s: float | None = None
+    score: float = 0.0
+    last_s: float = 0.0
+
+
+def _event(kind: str, source: str, label: str, score: float, duration_s: float) -> Event:
+    where = f" {source}" if source else ""
+    text = f"'{label}' entered{where} with score {score:.2f}"
+    if kind == "left":
+        text = f"'{label}' left{where} after {duration_s:.1f} s"
+    details = {
+        "source": source,
+        "label": label,
+        "score": round(score, 4),
+        "duration_s": round(duration_s, 3),
+    }
+    return Event(kind, text, details)

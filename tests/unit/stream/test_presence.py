@@ -1,0 +1,99 @@
+import pytest
+
+from edgescale.inference.classifier import Prediction
+from edgescale.stream.event import Event
+from edgescale.stream.presence import Presence, PresenceLimits
+
+LIMITS = PresenceLimits(enter=0.6, leave=0.4, duration_s=1.0)
+
+
+def played(
+    scores: list[float], presence: Presence | None = None, *, step_s: float = 0.25
+) -> list[tuple[float, str]]:
+    """Returns when what happened for a cat with these scores, a step of time apart."""
+    presence = presence or Presence(LIMITS)
+    found = []
+    for number, score in enumerate(scores):
+        at_s = number * step_s
+        seen = (Prediction(0, "cat", score),) if score else ()
+        found += [(at_s, one.kind) for one in presence.observe("cam", seen, at_s)]
+    return found
+
+
+def test_one_visit_gives_two_events_each_after_its_time() -> None:
+    scores = [0.0] * 4 + [0.9] * 12 + [0.1] * 8
+    assert played(scores) == [(2.0, "entered"), (5.0, "left")]
+
+
+def test_a_wrong_frame_rings_no_bell() -> None:
+    assert played([0.0] * 4 + [0.9] + [0.0] * 10) == []
+    assert played([0.9] * 8 + [0.0] + [0.9] * 8) == [(1.0, "entered")]
+
+
+def test_a_score_that_trembles_around_a_limit_enters_once_and_stays() -> None:
+    assert played([0.65, 0.55] * 20) == [(1.0, "entered")]
+    assert played([0.9] * 5 + [0.45, 0.55] * 20) == [(1.0, "entered")]
+
+
+def test_what_comes_back_only_half_way_has_left() -> None:
+    # Gone below 0.4; 0.5 is above that and below 0.6, so it does not bring it back.
+    assert played([0.9] * 8 + [0.3] + [0.5] * 8) == [(1.0, "entered"), (3.0, "left")]
+
+
+def test_below_the_limit_nobody_enters() -> None:
+    assert played([0.59] * 40) == []
+
+
+def test_without_a_minimum_time_every_crossing_is_told() -> None:
+    presence = Presence(PresenceLimits(0.5, 0.5, 0.0))
+    assert played([0.9, 0.1, 0.9, 0.1], presence) == [
+        (0.0, "entered"), (0.25, "left"), (0.5, "entered"), (0.75, "left"),
+    ]  # fmt: skip
+
+
+def test_an_event_says_who_where_how_sure_and_how_long() -> None:
+    presence = Presence(LIMITS)
+    seen: list[Event] = []
+    for step in range(41):
+        score = 0.8 if step < 20 else 0.1
+        seen += presence.observe("door", (Prediction(0, "cat", score),), step / 10)
+    assert [dict(one.details) for one in seen] == [
+        {"source": "door", "label": "cat", "score": 0.8, "duration_s": 1.0},
+        {"source": "door", "label": "cat", "score": 0.1, "duration_s": 2.0},
+    ]
+    assert seen[0].text == "'cat' entered door with score 0.80"
+    assert seen[1].text == "'cat' left door after 2.0 s"
+
+
+def test_sources_and_labels_are_followed_apart() -> None:
+    presence = Presence(PresenceLimits(0.4, 0.2, 0.0))
+    two = (Prediction(0, "cat", 0.5), Prediction(1, "dog", 0.4))
+    assert len(presence.observe("a", two, 0.0)) == 2
+    assert len(presence.observe("b", two[:1], 0.0)) == 1
+    assert [one.details["label"] for one in presence.observe("a", two[:1], 1.0)] == ["dog"]
+
+
+def test_at_the_end_all_that_are_there_leave_once() -> None:
+    presence = Presence(LIMITS)
+    played([0.9] * 9, presence)
+    presence.observe("other", (Prediction(1, "dog", 0.9),), 0.0)  # never entered
+    (event,) = presence.close()
+    assert (event.kind, event.details["source"], event.details["duration_s"]) == (
+        "left", "cam", 2.0,
+    )  # fmt: skip
+    assert presence.close() == []
+
+
+def test_nothing_is_kept_of_what_is_gone() -> None:
+    presence = Presence(PresenceLimits(0.5, 0.5, 0.0))
+    for number in range(1000):
+        presence.observe("cam", (Prediction(number, f"label {number}", 0.9),), float(number))
+    assert len(presence._sources["cam"]) == 1
+
+
+@pytest.mark.parametrize(
+    "limits", [(0.4, 0.6, 1.0), (0.5, 0.0, 1.0), (1.1, 0.5, 1.0), (0.6, 0.4, -1.0)]
+)
+def test_limits_that_contradict_are_refused(limits: tuple[float, float, float]) -> None:
+    with pytest.raises(ValueError, match="presence needs"):
+        PresenceLimits(*limits)
