@@ -1,4 +1,4 @@
-"""The README's recipe names every key there is, and is one that can be read."""
+"""The README's recipe and configuration name every key there is, and can be read."""
 
 import re
 import sys
@@ -13,6 +13,7 @@ from edgescale.builder.baseline_file import baseline_from_table
 from edgescale.builder.recipe_file import recipe_from_table
 from edgescale.errors import RecipeError
 from edgescale.family.fields import Fields
+from edgescale.stream.config.config import read_config
 
 if sys.version_info >= (3, 11):
     import tomllib as toml
@@ -27,7 +28,7 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_recipe_can_be_read_and_shows_the_defaults() -> None:
-    (text,) = blocks("toml")
+    text, _ = blocks("toml")
     shown = recipe_from_table(toml.loads(text), Path("recipe.toml")).resolved()
     needed = """
         name = "screws"
@@ -60,9 +61,31 @@ def test_every_key_of_a_recipe_is_in_the_readme(monkeypatch: pytest.MonkeyPatch)
         return take(self, key, *default)
 
     monkeypatch.setattr(Fields, "take", recording)
-    (text,) = blocks("toml")
+    text, _ = blocks("toml")
     recipe_from_table(toml.loads(text), Path("recipe.toml"))
     spelled_out = text.replace('name = "efficientnet-edgetpu"', "").replace("\n# ", "\n")
     recipe_from_table(toml.loads(spelled_out), Path("recipe.toml"))
     assert len(asked) > 40
     assert not {key for key in asked if not re.search(rf"\b{key}\b", README)}
+
+
+def test_every_key_of_a_configuration_is_in_the_readme(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: set[str] = set()
+    take = Fields.take
+
+    def recording(self: Fields, key: str, *default: Any) -> Any:
+        asked.add(key)
+        return take(self, key, *default)
+
+    monkeypatch.setattr(Fields, "take", recording)
+    _, text = blocks("toml")
+    for secret in ("camera", "mqtt", "token"):
+        (tmp_path / secret).write_text("a secret of many letters")
+    monkeypatch.setenv("HOOK_TOKEN", "another one")
+    config = tmp_path / "door.toml"
+    config.write_text(text)
+    assert read_config(config).sources[0].name == "door"
+    assert len(asked) > 40
+    assert not {key for key in asked if not re.search(rf"\b{key}\b", text)}

@@ -93,7 +93,7 @@ class Channel:
     def status(self) -> SinkStatus:
         """Returns what became of the results so far."""
         wrong = self.failure is not None and not isinstance(self.failure, ReaderLeft)
-        error = str(self.failure) if wrong else ""
+        error = str(self.failure) if wrong else str(getattr(self._sink, "error", ""))
         return SinkStatus(self._sink.name, self._written, self._dropped, error)
 
     def end(self) -> None:
