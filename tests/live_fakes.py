@@ -1,14 +1,17 @@
 """Stand-ins for the two ends of the live path: sinks that note, wait or fail, and a source."""
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 from edgescale.errors import SinkFailed
 from edgescale.stream.event import Event
 from edgescale.stream.flight import FrameResult
 from edgescale.stream.frame import Frame
+from edgescale.stream.sinks.outputs import Outputs
 from edgescale.stream.sources.source_spec import SourceState
 from tests.fakes import picture
+from tests.results import frame_result
 
 LONG_S = 20.0  # longer than any test takes, so that a mistake ends it
 
@@ -19,8 +22,8 @@ class NotingSink:
     Args:
         name: its name.
         queue_size: as in ``Sink``.
-        failing: name of the method that raises ``error``.
-        error: what it raises.
+        failing: name of the method that raises ``raises``.
+        error: what it raises; a ``SinkFailed`` by default.
     """
 
     def __init__(
@@ -29,11 +32,12 @@ class NotingSink:
         *,
         queue_size: int = 4,
         failing: str = "",
-        error: Exception | None = None,
+        error: BaseException | None = None,
     ) -> None:
         """Takes how to behave."""
         self.name, self.queue_size = name, queue_size
-        self.failing, self.error = failing, error or SinkFailed(f"{name}: broken")
+        self.failing = failing
+        self.raises: BaseException = error or SinkFailed(f"{name}: broken")
         self.indices: list[int] = []
         self.events: list[tuple[str, int | None]] = []
         self.order: list[str] = []
@@ -72,7 +76,7 @@ class NotingSink:
             self.entered.set()
             assert self.free.wait(LONG_S), "a test forgot to free its sink"
         if method == self.failing:
-            raise self.error
+            raise self.raises
 
 
 class PlayedSource:
@@ -110,3 +114,32 @@ class PlayedSource:
     def close(self) -> None:
         """Ends the wait."""
         self.closed.set()
+
+
+def until(there: Callable[[], bool]) -> None:
+    """Waits until something is so."""
+    end_s = time.monotonic() + LONG_S
+    while not there():
+        assert time.monotonic() < end_s, "did not happen"
+        time.sleep(0.002)
+
+
+def blocked(*, queue_size: int) -> NotingSink:
+    """Returns a sink that holds its first result and takes no other until it is freed."""
+    sink = NotingSink("slow", queue_size=queue_size)
+    sink.free.clear()
+    return sink
+
+
+def giving(outputs: Outputs, count: int, given: list[int] | None = None) -> threading.Thread:
+    """Gives so many results in a thread, and notes which were taken."""
+
+    def give() -> None:
+        for index in range(count):
+            outputs.give(frame_result(index))
+            if given is not None:
+                given.append(index)
+
+    thread = threading.Thread(target=give)
+    thread.start()
+    return thread

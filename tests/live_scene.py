@@ -21,6 +21,7 @@ class Scene:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.family = fake_family(folder, {"phi0": 1})
         self.workers: list[FakeWorker] = []
+        self.top_k: list[int] = []  # that each worker was asked for
         self.source: Any = None
         self.on_source_event: Callable[[Event], None] | None = None
         self.events: list[Event] = []
@@ -37,6 +38,7 @@ class Scene:
         def wait(_: str) -> None:
             time.sleep(self.invoke_s)
 
+        self.top_k.append(settings.top_k)
         self.workers.append(FakeWorker(variant, family=family, on_classify=wait))
         return self.workers[-1]
 

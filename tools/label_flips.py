@@ -1,6 +1,6 @@
 """Counts how often the best label changes per minute of video, with and without smoothing.
 
-    python tools/label_flips.py FAMILY VIDEO... --variant NAME [--smooth 0.5 --smooth 1 --smooth 2]
+python tools/label_flips.py FAMILY VIDEO... --variant NAME [--smooth 0.5 --smooth 1 --smooth 2]
 """
 
 import argparse

@@ -4,6 +4,7 @@ Known errors become one line on stderr and the error's exit code; a traceback ap
 ``-vv``. Results go to stdout, everything else to stderr.
 """
 
+import io
 import logging
 import os
 import sys
@@ -14,8 +15,9 @@ from typing import Any
 import click
 
 from edgescale import __version__
-from edgescale.cli.show import printable
+from edgescale.cli.show import shown
 from edgescale.errors import EdgescaleError
+from edgescale.family.fields import without_credentials
 
 # verb: (module, what it does). The help text is here so that `--help` imports no verb.
 VERBS = {
@@ -92,15 +94,22 @@ def edgescale(verbose: int, quiet: bool) -> None:
 
 
 class PrintableFormatter(logging.Formatter):
-    """Keeps control characters of foreign files from the terminal, line by line."""
+    """Keeps control characters and credentials from the terminal, line by line."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        """Returns the line without control characters."""
-        return printable(super().formatMessage(record))
+        """Returns the line as it may be shown."""
+        return shown(super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
         """Returns the traceback; its lines stay lines."""
-        return "\n".join(printable(line) for line in super().formatException(ei).splitlines())
+        return "\n".join(shown(line) for line in super().formatException(ei).splitlines())
+
+
+def _show_usage(problem: click.ClickException) -> None:
+    """Shows click's own errors, which repeat what was typed: an address may hold a password."""
+    text = io.StringIO()
+    problem.show(text)
+    click.echo(without_credentials(text.getvalue()), err=True, nl=False)
 
 
 def _drop_output() -> None:
@@ -117,20 +126,20 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         status = edgescale.main(arguments, prog_name="edgescale", standalone_mode=False)
     except click.ClickException as problem:
-        problem.show()
+        _show_usage(problem)
         sys.exit(problem.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(130)
     except EdgescaleError as problem:
         logging.getLogger(__name__).debug("traceback", exc_info=True)
-        click.echo(f"error: {printable(str(problem))}", err=True)
+        click.echo(f"error: {shown(str(problem))}", err=True)
         sys.exit(problem.exit_code)
     except OSError as problem:  # a full disk, a closed output, a folder nobody may enter
         logging.getLogger(__name__).debug("traceback", exc_info=True)
         place = "" if problem.filename is None else f"{problem.filename}: "
         text = f"error: {place}the system refused ({problem.strerror or problem}); check that the"
-        click.echo(printable(f"{text} path may be used and the disk has space left"), err=True)
+        click.echo(shown(f"{text} path may be used and the disk has space left"), err=True)
         _drop_output()
         sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -15,7 +16,7 @@ from edgescale.stream.config.outputs import (
     WEBHOOK_TOKEN,
 )
 from edgescale.stream.config.secrets import secret_of
-from edgescale.stream.mqtt.settings import MqttSettings, parse_broker
+from edgescale.stream.mqtt.settings import PREFIX, MqttSettings, parse_broker
 from edgescale.stream.notify import Notifier, NotifySink
 from edgescale.stream.pipeline import Pipeline
 from edgescale.stream.sinks.lines import JsonSink, TextSink
@@ -77,6 +78,11 @@ def output_options(command: Any) -> Any:
                 metavar="NAME",
                 help=f"User at the broker; the password comes from {MQTT_PASSWORD} or the"
                 " configuration.",
+            ),
+            click.option(
+                "--mqtt-prefix",
+                metavar="TOPIC",
+                help=f"First levels of all topics ({PREFIX}); each run on a broker needs its own.",
             ),
             click.option("--mqtt-tls", is_flag=True, help="Encrypt the connection to the broker."),
             click.option(
@@ -154,7 +160,7 @@ def _files(settings: OutputSettings, specs: Sequence[SourceSpec]) -> Iterator[Si
         from edgescale.stream.sinks.video_sink import VideoSink
 
         addresses = [spec.address for spec in specs]
-        yield VideoSink(settings.save, addresses, several=len(specs) > 1)
+        yield VideoSink(settings.save, addresses, names=[spec.name for spec in specs])
     if (record := settings.record) is not None:
         from edgescale.stream.sinks.recording import RecordingSink
 
@@ -185,6 +191,12 @@ def _network(pipeline: Pipeline, settings: OutputSettings) -> Iterator[Sink]:
 
         page = WebSink(settings.web.address, settings.web.token, pipeline.monitor)
         click.echo(f"page: {page.url}", err=True)
+        if not page.address.loopback:
+            click.echo(
+                "page: not encrypted, so who is on its way can read token and pictures; put a proxy"
+                " with TLS before it where that matters",
+                err=True,
+            )
         yield page
 
 
@@ -197,9 +209,19 @@ def _in_folder(before: Any, folder: Path | None, kind: type[Any]) -> Any:
 def _webhook(before: Webhook | None, url: str | None) -> Webhook | None:
     if url is None:
         return before
-    if before is not None:
+    if before is not None and _host(url) == _host(before.url):
         return replace(before, url=url)
-    return Webhook(url, secret_of(WEBHOOK_TOKEN, "--webhook"))
+    token = secret_of(WEBHOOK_TOKEN, "--webhook")  # the file's token is not for another host
+    return Webhook(url, token) if before is None else replace(before, url=url, token=token)
+
+
+def _host(url: str) -> tuple[str, str]:
+    """Returns scheme and host with its port; what is no URL is a host of its own."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.netloc.rpartition("@")[2].lower()
+    except ValueError:
+        return "", url
 
 
 def _page(before: Page | None, address: str | None) -> Page | None:
@@ -212,16 +234,21 @@ def _page(before: Page | None, address: str | None) -> Page | None:
 
 def _mqtt(before: MqttSettings | None, flags: dict[str, Any]) -> MqttSettings | None:
     broker, user, tls = flags["mqtt"], flags["mqtt_user"], flags["mqtt_tls"]
+    prefix = flags["mqtt_prefix"]
     if broker is None and before is None:
-        if user is not None or tls:
-            raise click.UsageError("--mqtt-user and --mqtt-tls need a broker; give --mqtt too")
+        if user is not None or prefix is not None or tls:
+            raise click.UsageError("--mqtt-... flags need a broker; give --mqtt too")
         return None
     changes: dict[str, Any] = {}
     if broker is not None:
         changes["host"], changes["port"] = parse_broker(broker)
+        if before is not None and before.host.lower() != changes["host"].lower():
+            changes["user"] = changes["password"] = None  # those of the file are for its broker
     if user is not None:
         changes["user"] = user
         changes["password"] = secret_of(MQTT_PASSWORD, "--mqtt-user")
+    if prefix is not None:
+        changes["prefix"] = prefix
     if tls:
         changes["tls"] = True
     return MqttSettings(**changes) if before is None else replace(before, **changes)

@@ -7,9 +7,15 @@ from typing import Any
 
 import click
 
+from edgescale.family.fields import without_credentials
 from edgescale.units import printable
 
-__all__ = ["json_object", "on_terminal", "printable", "table"]
+__all__ = ["json_object", "on_terminal", "printable", "shown", "table"]
+
+
+def shown(text: str) -> str:
+    """Returns one line of a message for the terminal: no control characters, no credentials."""
+    return without_credentials(printable(text))
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -17,6 +17,7 @@ REQUIRED: Final[Any] = object()
 _LARGEST = sys.float_info.max
 _SHOWN_CHARACTERS = 60
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_CREDENTIALS = re.compile(r"""(?<![^\s/'"@])[^\s/'"@:]*:[^\s/'"@]*@""")  # in linear time
 Default = TypeVar("Default")
 
 
@@ -26,6 +27,11 @@ def did_you_mean(word: str, known: Collection[str]) -> str:
     if near:
         return f", did you mean '{near[0]}'?"
     return f"; known: {', '.join(sorted(known))}"
+
+
+def without_credentials(text: str) -> str:
+    """Returns a text with ``***@`` for what looks like ``user:password@``, wherever it stands."""
+    return _CREDENTIALS.sub("***@", text)
 
 
 class Fields:
@@ -216,10 +222,14 @@ def _kind(value: object) -> str:
 
 
 def _shown(value: object) -> str:
-    short = reprlib.Repr()  # a plain repr fails on deep nesting
-    short.maxlevel, short.maxstring, short.maxlong = 3, _SHOWN_CHARACTERS, _SHOWN_CHARACTERS
-    return _brief(short.repr(value))
+    if isinstance(value, Mapping | list):  # its values were not looked at, one may be a secret
+        return "a table" if isinstance(value, Mapping) else "a list"
+    short = reprlib.Repr()
+    short.maxstring = short.maxlong = _SHOWN_CHARACTERS
+    # Before it is shortened: half a credential is not known as one.
+    return _brief(short.repr(without_credentials(value) if isinstance(value, str) else value))
 
 
 def _brief(text: str) -> str:
+    text = without_credentials(text)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 3]}..."

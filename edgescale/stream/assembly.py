@@ -112,6 +112,7 @@ class Assembly:
         self._stopper: threading.Thread | None = None
         self._source: Source | None = None  # None once it is closed, too
         self._raised = False
+        self._mistake: BaseException | None = None  # the first one that ``on_event`` raised
         with ExitStack() as stack:
             # Outputs first: a page shows the start, and all are closed on an error.
             self._outputs = Outputs(sinks, on_failure=self._sink_failed)
@@ -167,11 +168,14 @@ class Assembly:
             self.stats.end(self._frames.states(), self._outputs.statuses())
 
     def raise_failure(self) -> None:
-        """Raises what an output ended with, the first time that it is called.
+        """Raises what ``on_event`` or an output ended with, the first time that it is called.
 
         Raises:
             SinkFailed: an output could not be written.
         """
+        if self._mistake is not None and not self._raised:
+            self._raised = True
+            raise self._mistake
         failures = self._outputs.failures
         if failures and not self._raised:
             self._raised = True
@@ -190,13 +194,21 @@ class Assembly:
         self.stats.add(label, dropped=result.dropped, now_s=now_s, source=result.source)
 
     def _tell(self, event: Event, result: FrameResult | None = None) -> None:
-        """Passes on what happened, from any thread."""
+        """Passes on what happened, from any thread.
+
+        A mistake of the user's in it ends the run, and not the thread: that may be a camera's.
+        """
         if result is None:
             result = self._monitor.latest(str(event.details.get("source", "")))
         self._monitor.event(event)
         self._outputs.tell(event, result)
         with self._telling:
-            self._on_event(event)
+            try:
+                self._on_event(event)
+            except BaseException as problem:
+                log.exception("on_event")
+                self._mistake = self._mistake or problem
+                self.stop()
 
     def _sink_failed(self, problem: SinkFailed, must_end: bool) -> None:
         if must_end or isinstance(problem, ReaderLeft):

@@ -21,7 +21,8 @@ from edgescale.stream.snapshot import STAGES, EventRecord, Snapshot, SourceStatu
 from edgescale.stream.source_record import SourceRecord
 from edgescale.stream.sources.source_spec import SourceState
 
-_MOST_EVENTS = 100
+_MOST_EVENTS = 50  # of visits, and of all others: labels that flutter push out no outage
+_VISITS = ("entered", "left")
 _LATENCIES = 512  # of the last results, for the percentiles of now
 _BATCH = 32
 _Noted = tuple[SourceRecord, int, float, float, float, float, float, float, float]
@@ -49,7 +50,7 @@ class Monitor:
         self._latencies_ms: deque[float] = deque(maxlen=_LATENCIES)
         self._rate = RecentRate()
         self._sources: dict[str, SourceRecord] = {}
-        self._events: deque[EventRecord] = deque(maxlen=_MOST_EVENTS)
+        self._events: list[EventRecord] = []
         self._last: FrameResult | None = None
         self._runtime = ("", "")  # name, and with its version
 
@@ -83,10 +84,14 @@ class Monitor:
         source = str(event.details.get("source", ""))
         record = EventRecord(_now(), event.kind, event.text, source)
         with self._changed:
+            visit = event.kind in _VISITS
+            alike = [one for one in self._events if (one.kind in _VISITS) == visit]
+            if len(alike) == _MOST_EVENTS:
+                self._events.remove(alike[0])
             self._events.append(record)
             if event.kind in _WHY:
                 self._why = event.text
-            elif event.kind in ("entered", "left"):
+            elif visit:
                 self._record(source).tell(event)
 
     def latest(self, source: str) -> FrameResult | None:

@@ -7,6 +7,7 @@ make the answer older.
 
 import logging
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -54,7 +55,7 @@ class Pipeline:
         threads: threads of the interpreter on the CPU; None takes as many as measure best here.
         edgetpu_library: the Edge TPU library, where it is not the system's.
         edgetpu_performance: clock of the Edge TPU: low, medium, high or max.
-        top_k: predictions per frame.
+        top_k: predictions per frame; smoothing and presence look at more than are shown.
         threshold: the lowest score that is reported, 0 to 1.
         smooth_s: averages scores over time, exponentially with this time constant, for each source
             by itself; None reports each frame as it is.
@@ -70,7 +71,8 @@ class Pipeline:
             it happened and before the result that follows: kind ``switched``, ``confirmed``,
             ``doubted``, ``worker-died``, ``restarted``, ``moved``, ``source-lost``,
             ``source-back``, ``source-ended``, ``sink-failed``, ``entered`` or ``left``, a sentence
-            and plain details. None writes it to the log.
+            and plain details. What it raises ends the run and is raised there. None writes it to
+            the log.
         sinks: outputs; owned, and closed with the run. More may come by ``add_sink``.
 
     Attributes:
@@ -106,11 +108,14 @@ class Pipeline:
         on_event: OnEvent | None = None,
         sinks: Sequence[Sink] = (),
     ) -> None:
-        self._refinement = Refinement(threshold=threshold, smooth_s=smooth_s, presence=presence)
         settings = WorkerSettings(
             device=device, runtime=runtime, threads=threads, edgetpu_library=edgetpu_library,
             edgetpu_performance=edgetpu_performance, top_k=top_k,
         )  # fmt: skip
+        self._refinement = Refinement(
+            top_k=top_k, threshold=threshold, smooth_s=smooth_s, presence=presence
+        )
+        settings = replace(settings, top_k=self._refinement.needs)
         self._asked = Asked(
             family, _specs(source), settings, variant, budget, adapt, max_frames, duration_s,
             profiles, progress,
@@ -118,7 +123,7 @@ class Pipeline:
         self._on_event = on_event or _log_event
         self._sinks = list(sinks)
         self._stop_asked = False
-        self._used = False
+        self._used = self._iterated = False
         self._assembly: Assembly | None = None
         self.monitor = Monitor()
         self.stats = RunStats()
@@ -166,13 +171,17 @@ class Pipeline:
         """Yields one result per frame, after the outputs were given it; once.
 
         Raises:
-            ValueError: the pipeline was not entered.
+            ValueError: the pipeline was not entered, or was iterated before.
             StreamError: the source broke off; every frame before that has been given.
             DeviceError: the worker failed, and nothing could take its place.
             SinkFailed: an output failed. For a file this ends the run; with live sources it is
                 raised at the end, and the others go on.
         """
-        return self._open().results()
+        assembly = self._open()
+        if self._iterated:
+            raise ValueError("a pipeline is iterated once; make another one")
+        self._iterated = True
+        return assembly.results()
 
     def run(self) -> RunStats:
         """Classifies until source, limit or ``stop`` ends it; results go to the outputs only.

@@ -2,14 +2,20 @@
 
 A label is there from the moment its score reaches one limit until it falls below a lower one, and
 an event is told once that has held for a minimum time; so neither a score that trembles around a
-limit nor a single wrong frame rings a bell.
+limit nor a single wrong frame rings a bell. Nobody knows who is there while no picture comes: an
+outage ends every visit at the last picture before it.
 """
 
+from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import median
 
 from edgescale.inference.classifier import Prediction
 from edgescale.stream.event import Event
+
+_SHORTEST_OUTAGE_S = 1.0
+_OUTAGE = 4  # times the usual time between two frames, since some sources give few
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ class Presence:
     def __init__(self, limits: PresenceLimits) -> None:
         self._limits = limits
         self._sources: dict[str, dict[str, _Visit]] = {}
+        self._times: dict[str, _Times] = {}
 
     def observe(self, source: str, predictions: Iterable[Prediction], at_s: float) -> list[Event]:
         """Takes the scores of one frame and returns what they mean, in the order of the labels.
@@ -52,12 +59,15 @@ class Presence:
             predictions: the top-k before any threshold; what is not among them scores 0.
             at_s: when it was, in seconds of one clock per source.
         """
+        times = self._times.setdefault(source, _Times())
+        shortest_s = max(self._limits.duration_s, _SHORTEST_OUTAGE_S)
+        gone = self._end(source) if times.had_outage(at_s, shortest_s) else []
         visits = self._sources.setdefault(source, {})
         scores = {one.label: one.score for one in predictions}
         for label, score in scores.items():
             if score >= self._limits.enter and label not in visits:
                 visits[label] = _Visit(at_s)
-        return [
+        return gone + [
             event
             for label in tuple(visits)
             if (event := self._seen(source, label, scores.get(label, 0.0), at_s)) is not None
@@ -65,14 +75,15 @@ class Presence:
 
     def close(self) -> list[Event]:
         """The run ends: returns ``left`` for all that are there still."""
-        events = [
-            _event("left", source, label, visit.score, visit.last_s - visit.since_s)
-            for source, visits in self._sources.items()
-            for label, visit in visits.items()
+        return [event for source in tuple(self._sources) for event in self._end(source)]
+
+    def _end(self, source: str) -> list[Event]:
+        """Ends all visits at the last frame, or before it where they had ended."""
+        return [
+            _event("left", source, label, visit.score, visit.until_s - visit.since_s)
+            for label, visit in self._sources.pop(source, {}).items()
             if visit.told
         ]
-        self._sources.clear()
-        return events
 
     def _seen(self, source: str, label: str, score: float, at_s: float) -> Event | None:
         visits = self._sources[source]
@@ -104,6 +115,30 @@ class _Visit:
     gone_s: float | None = None
     score: float = 0.0
     last_s: float = 0.0
+
+    @property
+    def until_s(self) -> float:
+        return self.last_s if self.gone_s is None else self.gone_s
+
+
+@dataclass
+class _Times:
+    """When the last frame of a source was, and the intervals before it."""
+
+    last_s: float | None = None
+    intervals_s: deque[float] = field(default_factory=lambda: deque(maxlen=5))
+
+    def had_outage(self, at_s: float, shortest_s: float) -> bool:
+        """Takes the time of a frame; says whether pictures were missing before it."""
+        last_s, self.last_s = self.last_s, at_s
+        if last_s is None:
+            return False
+        interval_s, known = at_s - last_s, self.intervals_s
+        outage = interval_s > shortest_s and (
+            not known or interval_s > _OUTAGE * median(known)  # cheap: of five, and seldom
+        )
+        known.append(interval_s)
+        return outage
 
 
 def _event(kind: str, source: str, label: str, score: float, duration_s: float) -> Event:

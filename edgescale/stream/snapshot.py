@@ -72,7 +72,14 @@ class SourceStatus:
 
 @dataclass(frozen=True)
 class SinkStatus:
-    """One output: what it took, what was dropped for it, and what is wrong with it, if anything."""
+    """One output.
+
+    Attributes:
+        name: unique within a run.
+        written: results that it took; of snapshots the pictures, of a webhook the events.
+        dropped: what was lost of these.
+        error: what is wrong with it; empty where nothing is.
+    """
 
     name: str
     written: int
@@ -110,7 +117,7 @@ class Snapshot:
         stages: in the order of ``STAGES``.
         sources: in the order given.
         sinks: in the order given.
-        events: the newest last, at most 100.
+        events: the newest last, at most 50 ``entered`` and ``left``, and 50 others.
         temperature_c: of the Edge TPU, else the hottest zone; None where nothing tells.
     """
 

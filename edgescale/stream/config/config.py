@@ -21,6 +21,7 @@ _LARGEST = 2**31
 _LONGEST = 4096
 _DEVICE_TEXTS = ("device", "runtime", "edgetpu_performance")
 _SECONDS = {"smooth_s": "smooth", "presence_s": "presence_time", "duration_s": "duration"}
+_ABOVE_ZERO = ("smooth_s", "duration_s", "enter", "leave")
 _SCORES = ("threshold", "enter", "leave")
 _LIMITS = {"latency_ms": "latency_budget", "min_fps": "min_fps", "memory_mib": "memory_budget"}
 
@@ -80,6 +81,9 @@ def _run_flags(fields: Fields | None, home: Path) -> dict[str, Any]:
         found[key] = fields.number(key, None, low=0, high=1)
     for key, flag in _SECONDS.items():
         found[flag] = fields.number(key, None, low=0, high=_LARGEST)
+    for key in _ABOVE_ZERO:
+        if found[_SECONDS.get(key, key)] == 0:
+            raise fields.refuse(key, "a number above 0; leave it out to do without")
     fields.close()
     return _given(found)
 

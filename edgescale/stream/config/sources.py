@@ -12,6 +12,7 @@ from edgescale.stream.sources.address import STDIN, camera_number, is_url
 from edgescale.stream.sources.source_spec import SourceSpec, parse_source
 
 _LARGEST_PX = 65_535
+_LAST_CAMERA = 999
 
 
 def read_sources(tables: Sequence[Fields], home: Path) -> tuple[SourceSpec, ...]:
@@ -44,7 +45,10 @@ def _source(fields: Fields, home: Path) -> SourceSpec:
 
 
 def _address(fields: Fields, home: Path) -> str:
-    address = text_or_secret(fields, "address", home)
+    if type(fields.take("address", None)) is int:
+        address = str(fields.integer("address", high=_LAST_CAMERA))
+    else:
+        address = text_or_secret(fields, "address", home)
     user = fields.text("user", None, longest=1_000)
     password = read_secret(fields, "password", home)
     if user is not None or password is not None:

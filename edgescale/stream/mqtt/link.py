@@ -29,11 +29,12 @@ _QOS = 1
 
 @dataclass(frozen=True)
 class Message:
-    """One message; an empty payload removes what was retained."""
+    """One message; an empty payload removes what was retained, ``counted`` are results, events."""
 
     topic: str
     payload: str
     retain: bool = False
+    counted: bool = False
 
 
 class BrokerLink:
@@ -47,7 +48,7 @@ class BrokerLink:
     Attributes:
         connections: how often the broker was reached; a new number wants everything said again.
         dropped: events that were never sent.
-        sent: messages handed over.
+        sent: results and events that the broker has.
         error: why there is no connection; empty while there is one.
     """
 
@@ -66,7 +67,7 @@ class BrokerLink:
         self._settings = settings
         self._events: deque[Message] = deque()
         self._states: dict[str, Message] = {}
-        self._under_way: deque[Any] = deque()
+        self._under_way: deque[tuple[Any, Message]] = deque()
         self._connected = threading.Event()
         self._closing = False
         self.connections = self.dropped = self.sent = 0
@@ -94,8 +95,8 @@ class BrokerLink:
 
     def flush(self) -> None:
         """Hands over what waits, as far as the broker keeps up; never waits."""
-        while self._under_way and _done(self._under_way[0]):
-            self._under_way.popleft()
+        while self._under_way and _done(self._under_way[0][0]):
+            self.sent += self._under_way.popleft()[1].counted
         while self.connected and len(self._under_way) < _MOST_UNDER_WAY:
             message = self._next()
             if message is None:
@@ -103,8 +104,7 @@ class BrokerLink:
             info = self._client.publish(
                 message.topic, message.payload.encode("utf-8", "replace"), _QOS, message.retain
             )
-            self._under_way.append(info)
-            self.sent += 1
+            self._under_way.append((info, message))
 
     def finish(self) -> None:
         """Waits, for some seconds at most, until the broker has everything."""

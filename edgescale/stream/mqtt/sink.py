@@ -36,6 +36,7 @@ class Link(Protocol):
 
     connections: int
     dropped: int
+    sent: int
     error: str
 
     @property
@@ -93,6 +94,12 @@ class MqttSink:
             SinkFailed: paho-mqtt is not installed, or the CA file cannot be used.
         """
         self._settings, self._snapshot, self._clock = settings, snapshot, clock
+        if settings.exposed:
+            log.warning(
+                "mqtt: the password goes to %s unencrypted, and who is on its way can read it; use"
+                " TLS (--mqtt-tls, or tls = true)",
+                settings.place,
+            )
         self._topics = Topics(settings.prefix)
         self._link = link or BrokerLink(settings, Message(self._topics.available, "offline", True))
         self._connection = 0
@@ -105,6 +112,16 @@ class MqttSink:
     def error(self) -> str:
         """Returns why the broker is not there; empty while it is."""
         return self._link.error
+
+    @property
+    def written(self) -> int:
+        """Returns how many results and events the broker has."""
+        return self._link.sent
+
+    @property
+    def dropped(self) -> int:
+        """Returns how many events were never sent."""
+        return self._link.dropped
 
     def result(self, result: "FrameResult") -> None:
         """Takes the best label of a source; it is sent when it changed, once a second at most."""
@@ -136,7 +153,7 @@ class MqttSink:
         source, topic = event.details.get("source"), self._topics.run_event
         if event.kind in ("entered", "left") and isinstance(source, str):
             topic = self._topics.event(source)
-        self._link.put(Message(topic, json.dumps(record)))
+        self._link.put(Message(topic, json.dumps(record), counted=True))
         self._link.flush()
 
     def tick(self) -> None:
@@ -201,7 +218,8 @@ class MqttSink:
         if now_s < shown.next_s:
             return
         shown.said, shown.next_s = shown.wanted, now_s + CLASSIFICATION_S
-        self._link.put(Message(self._topics.classification(source), shown.payload, True))
+        topic = self._topics.classification(source)
+        self._link.put(Message(topic, shown.payload, retain=True, counted=True))
 
 
 def _statistics(now: Snapshot) -> dict[str, Any]:

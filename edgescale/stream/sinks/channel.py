@@ -53,6 +53,7 @@ class Channel:
             raise ValueError(f"{sink.name}: queue_size must be at least 1, got {sink.queue_size}")
         self._sink, self._on_failure, self._clock = sink, on_failure, clock
         self._wait = False
+        self._takes_results = getattr(sink, "takes_results", True)
         self._most, self._picture_bytes = sink.queue_size, 0
         self._queue: SimpleQueue[Item | None] = SimpleQueue()  # None is the end
         self._rescued: deque[Item] = deque()  # events that would have been dropped
@@ -71,11 +72,15 @@ class Channel:
     def hold_back(self) -> None:
         """A full queue makes the giver wait from now on, unless the sink is live by nature."""
         self._wait = not getattr(self._sink, "always_live", False)
+        if hasattr(self._sink, "lossless"):
+            self._sink.lossless = True
         if self._wait and self.failure is not None and self._on_failure is not None:
             self._on_failure(self.failure, True)
 
     def put(self, event: Event | None, result: FrameResult | None) -> None:
         """Hands over a result, or an event with or without one; from any thread."""
+        if event is None and not self._takes_results:
+            return
         if self._ended or self.failure is not None:
             self._dropped += event is None
             return
@@ -93,8 +98,10 @@ class Channel:
     def status(self) -> SinkStatus:
         """Returns what became of the results so far."""
         wrong = self.failure is not None and not isinstance(self.failure, ReaderLeft)
-        error = str(self.failure) if wrong else str(getattr(self._sink, "error", ""))
-        return SinkStatus(self._sink.name, self._written, self._dropped, error)
+        sink = self._sink
+        error = str(self.failure) if wrong else str(getattr(sink, "error", ""))
+        written = getattr(sink, "written", self._written)
+        return SinkStatus(sink.name, written, self._dropped + getattr(sink, "lost", 0), error)
 
     def end(self) -> None:
         """Lets the sink finish what waits, without waiting for it; takes nothing more."""
@@ -126,18 +133,22 @@ class Channel:
     def _make_room(self) -> bool:
         """Waits for room or makes some; False where the newcomer has to go instead."""
         if not self._wait:
-            while self._queue.qsize() >= self._most:
+            while self._queue.qsize() >= self._most and not self._ended:
                 self._drop_oldest()
-            return True
+            return not self._ended
         with self._room:
             self._givers += 1
             try:
-                return self._waited(self._has_room) and self.failure is None
+                return self._waited(self._has_room) and self._takes()
             finally:
                 self._givers -= 1
 
+    def _takes(self) -> bool:
+        """Says whether what is put in will be looked at."""
+        return not self._ended and self.failure is None and self._thread.is_alive()
+
     def _has_room(self) -> bool:
-        if self._queue.qsize() < self._most or self.failure is not None:
+        if self._queue.qsize() < self._most or not self._takes():
             return True
         self._room.wait(_LOOK_S)
         return False
@@ -158,7 +169,9 @@ class Channel:
             item = self._queue.get_nowait()
         except Empty:  # the sink was faster
             return
-        if item is not None and item[0] is not None and len(self._rescued) < self._most:
+        if item is None:  # another thread ended it meanwhile
+            self._queue.put(None)
+        elif item[0] is not None and len(self._rescued) < self._most:
             self._rescued.append(item)
         else:
             self._dropped += 1
@@ -178,11 +191,9 @@ class Channel:
         failure = self._guarded(self._feed)
         if failure is not None:
             self._fail(failure)
-            self._guarded(self._sink.close)  # the first error is the one that counts
-            return
-        failure = self._guarded(self._sink.close)
-        if failure is not None:
-            self._fail(failure)
+        ending = self._guarded(self._sink.close)
+        if failure is None and ending is not None:  # the first error is the one that counts
+            self._fail(ending)
 
     def _feed(self) -> None:
         tick_s = self._clock() + TICK_S
@@ -214,12 +225,15 @@ class Channel:
         self._taken += 1
 
     def _guarded(self, step: Callable[[], None]) -> SinkFailed | None:
-        """Returns what went wrong; a mistake in a sink must not end the run without a word."""
+        """Returns what went wrong; a mistake in a sink must not end the run without a word.
+
+        Nor may ``sys.exit`` in one, which ends this thread alone: who waits for room would hang.
+        """
         try:
             step()
         except SinkFailed as problem:
             return problem
-        except Exception as problem:
+        except BaseException as problem:
             log.exception("output %s", self._sink.name)
             return SinkFailed(f"{self._sink.name}: failed ({type(problem).__name__}: {problem})")
         return None
@@ -229,5 +243,6 @@ class Channel:
         self._dropped += sum(1 for event, _ in self._waiting() if event is None)
         with self._room:
             self._room.notify_all()
-        if self._on_failure is not None:
-            self._on_failure(problem, self._wait)
+        told = self._on_failure
+        if told is not None:
+            self._guarded(lambda: told(problem, self._wait))

@@ -23,7 +23,11 @@ class Sink(Protocol):
     nothing but ``close`` is called after that. ``ReaderLeft`` ends the run without an error.
 
     A sink with an attribute ``always_live`` that is true drops results for a file source too: the
-    page, a window, MQTT.
+    page, a window, MQTT. One with an attribute ``lossless`` has it set to true for a file source,
+    where it must fail rather than go on without a frame. One with ``takes_results = False`` is
+    given events only, so that no picture waits for it. One that counts what came of it by itself
+    says so by ``written`` and, of what it could not keep, ``lost``; and one that goes on in spite
+    of something wrong, what, by ``error``.
 
     Attributes:
         name: for statistics and messages; unique within a run.

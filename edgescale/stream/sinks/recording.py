@@ -3,7 +3,6 @@
 A segment is a video of one source that plays by itself, also when the run was killed in it.
 """
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,12 +15,11 @@ from edgescale.stream.sinks.file_names import own_folder, stamped, unused
 from edgescale.stream.sinks.frame_times import FrameTimes
 from edgescale.stream.sinks.retention import Retention
 from edgescale.stream.sinks.saved_video import SavedVideo
+from edgescale.stream.sinks.setbacks import Setbacks
 from edgescale.stream.sinks.video_encoder import SUFFIXES, has_pyav
 
 if TYPE_CHECKING:
     from edgescale.stream.flight import FrameResult
-
-log = logging.getLogger(__name__)
 
 AFTER_S = 5.0  # so long a recording on events goes on after the last label left
 _IDLE_S = 10.0  # a segment into which nothing comes is finished, so that it can be taken away
@@ -43,6 +41,11 @@ class RecordingSink:
         on_events: record only while a label is there, and five seconds longer.
         clock: seconds since 1970.
 
+    Attributes:
+        lossless: whether a frame that cannot be recorded is an error at once; else the next ones
+            are tried some seconds later, and it is one at the end.
+        written: frames that were recorded.
+
     Raises:
         SinkFailed: the folder cannot be made or written.
         ValueError: a limit that is not above zero.
@@ -50,6 +53,7 @@ class RecordingSink:
 
     name = "recordings"
     queue_size = 8
+    lossless = False
 
     def __init__(
         self,
@@ -73,14 +77,15 @@ class RecordingSink:
         SavedVideo(self._folder / f"probe{self._suffix}")  # whether anything can be written there
         self._tracks: dict[str, _Track] = {}
         self._sweep_due_s = 0.0
-        self._lost: SinkFailed | None = None
+        self._setbacks = Setbacks(folder, "frame", clock)
+        self.written = 0
         self._sweep()
 
     def result(self, result: "FrameResult") -> None:
         """Records a frame.
 
         Raises:
-            SinkFailed: it cannot be written; what was written plays.
+            SinkFailed: it cannot be written, and nothing may be lost; what was written plays.
         """
         track = self._tracks.setdefault(result.source, _Track())
         at_s = track.times.at_s(result)
@@ -88,6 +93,17 @@ class RecordingSink:
         if self._on_events and not track.present and at_s > track.until_s:
             self._end(track)
             return
+        if self._setbacks.pausing:
+            self._setbacks.lost += 1
+            return
+        try:
+            self._record(track, result, at_s)
+        except SinkFailed as problem:
+            if self.lossless:
+                raise
+            self._record_again(track, result, at_s, problem)
+
+    def _record(self, track: "_Track", result: "FrameResult", at_s: float) -> None:
         if track.segment is not None and self._is_full(track, track.segment, result, at_s):
             self._end(track)
         if track.segment is None:
@@ -95,6 +111,7 @@ class RecordingSink:
         if track.segment is not None:
             track.fed_s = self._clock()
             track.segment.write(result.image, fps=result.source_fps, at_s=at_s - track.began_s)
+            self.written += 1
 
     def event(self, event: Event, result: "FrameResult | None") -> None:
         """Follows who is there, so that a recording on events knows when to run."""
@@ -115,7 +132,12 @@ class RecordingSink:
             if track.segment is not None and abs(now_s - track.fed_s) > _IDLE_S:
                 self._end(track)
         if abs(now_s - self._sweep_due_s) >= _SWEEP_EVERY_S:
-            self._sweep()
+            try:
+                self._sweep()
+            except SinkFailed as problem:
+                if self.lossless:
+                    raise
+                self._setbacks.note(problem)
 
     def close(self) -> None:
         """Finishes all segments.
@@ -125,9 +147,33 @@ class RecordingSink:
         """
         for track in self._tracks.values():
             self._end(track)
-        if self._lost is not None:
-            raise self._lost
+        self._setbacks.settle()
         self._sweep()
+
+    @property
+    def lost(self) -> int:
+        """Returns how many frames could not be recorded."""
+        return self._setbacks.lost
+
+    @property
+    def error(self) -> str:
+        """Returns what went wrong first; empty where nothing did."""
+        return self._setbacks.error
+
+    def _record_again(
+        self, track: "_Track", result: "FrameResult", at_s: float, problem: SinkFailed
+    ) -> None:
+        """Goes on in place of old segments, where the disk is full; else after a while."""
+        self._end(track)
+        try:
+            if self._retention.clear_disk(keep=self._open_now()):
+                self._record(track, result, at_s)
+                return
+        except SinkFailed as again:
+            problem = again
+            self._end(track)
+        self._setbacks.lost += 1
+        self._setbacks.pause(problem)
 
     def _end(self, track: "_Track") -> None:
         """Finishes the segment, if there is one; what it lost, the next one need not lose too."""
@@ -136,11 +182,15 @@ class RecordingSink:
             if segment is not None:
                 segment.close()
         except SinkFailed as problem:
-            log.warning("%s", problem)
-            self._lost = self._lost or problem
+            self._setbacks.note(problem)
 
     def _begin(self, track: "_Track", result: "FrameResult", at_s: float) -> None:
         self._sweep()
+        if self._retention.disk_is_full():  # else each attempt leaves a segment of one frame
+            raise SinkFailed(
+                f"{self._folder}: the disk is full after {self.written} frames; make room or record"
+                " elsewhere"
+            )
         name = stamped(self._clock(), result.source, suffix=self._suffix)
         track.segment = SavedVideo(unused(self._folder / name))
         track.began_s, track.shape = at_s, result.image.shape
@@ -156,9 +206,11 @@ class RecordingSink:
 
     def _sweep(self) -> None:
         self._sweep_due_s = self._clock()
+        self._retention.make_room(self._segment_bytes or 0, keep=self._open_now())
+
+    def _open_now(self) -> frozenset[Path]:
         tracks = self._tracks.values()
-        open_now = frozenset(track.segment.path for track in tracks if track.segment is not None)
-        self._retention.make_room(self._segment_bytes or 0, keep=open_now)
+        return frozenset(track.segment.path for track in tracks if track.segment is not None)
 
 
 @dataclass

@@ -6,6 +6,7 @@ else lies in the folder, and links, stay.
 
 import logging
 import re
+import shutil
 import stat
 import time
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from edgescale.stream.sinks.file_names import PREFIX
 from edgescale.units import mib
 
 log = logging.getLogger(__name__)
+
+_SPARE_BYTES = 2 * 2**20  # a disk with less is full: a video stops where one MiB is left
 
 _OWN = re.compile(rf"{PREFIX}_(\d{{8}}T\d{{6}}\.\d{{3}})Z(_[^/]*)?(\.[a-z0-9]+)", re.DOTALL)
 
@@ -79,10 +82,52 @@ class Retention:
             kept = sorted(self._kept())
             self._thin(kept, needed_bytes, keep)
         except OSError as problem:
-            raise SinkFailed(
-                f"{self._folder}: old files cannot be deleted to make room ({problem.strerror});"
-                " look at who owns them"
-            ) from problem
+            raise self._stuck(problem) from problem
+
+    def clear_disk(self, *, keep: frozenset[Path] = frozenset()) -> bool:
+        """Where the disk is full, deletes the oldest until there is room for one as large as any.
+
+        Args:
+            keep: files that are being written.
+
+        Returns:
+            Whether there was room to be made, and is now.
+
+        Raises:
+            SinkFailed: the folder cannot be read, or a file cannot be deleted.
+        """
+        try:
+            kept = sorted(self._kept())
+            if not self.disk_is_full():
+                return False
+            needed_bytes = max((one.size_bytes for one in kept), default=0) + _SPARE_BYTES
+            for one in kept[:-1]:  # who fills it otherwise must not cost the newest too
+                if one.path not in keep and self._free_bytes() < needed_bytes:
+                    one.path.unlink(missing_ok=True)
+                    log.info("deleted %s, the disk is full", one.path.name)
+            return not self.disk_is_full()
+        except OSError as problem:
+            raise self._stuck(problem) from problem
+
+    def disk_is_full(self) -> bool:
+        """Says whether a new file is not worth its beginning.
+
+        Raises:
+            SinkFailed: the folder is gone.
+        """
+        try:
+            return self._free_bytes() < _SPARE_BYTES
+        except OSError as problem:
+            raise SinkFailed(f"{self._folder}: is gone ({problem.strerror})") from problem
+
+    def _free_bytes(self) -> int:
+        return shutil.disk_usage(self._folder).free
+
+    def _stuck(self, problem: OSError) -> SinkFailed:
+        return SinkFailed(
+            f"{self._folder}: old files cannot be deleted to make room ({problem.strerror}); look"
+            " at who owns them"
+        )
 
     def _thin(self, kept: list[_Kept], needed_bytes: int, keep: frozenset[Path]) -> None:
         total_bytes = sum(one.size_bytes for one in kept) + needed_bytes

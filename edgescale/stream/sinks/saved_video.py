@@ -19,6 +19,7 @@ from edgescale.stream.sinks.video_encoder import (
     fitted,
     open_encoder,
 )
+from edgescale.stream.sources.paths import reads
 
 DEFAULT_FPS = 30.0
 
@@ -29,7 +30,8 @@ class SavedVideo:
     Args:
         path: ``.mp4`` (needs PyAV), ``.mkv`` or ``.avi``. A file that is there is written over by
             the first frame.
-        source: what is being read, one or several; none of it must be overwritten.
+        source: addresses of what is being read, one or several; none of their files must be
+            overwritten.
 
     Attributes:
         frames: written so far.
@@ -46,7 +48,8 @@ class SavedVideo:
         check_format(path)
         ffmpeg_path(path, SinkFailed)
         for address in (source,) if isinstance(source, str) else source:
-            _check_not_source(path, address)
+            if reads(address, path):
+                raise SinkFailed(f"{path}: is the source itself; save to another file")
         try:
             self._existed = _check_writable(path)
         except OSError as problem:
@@ -146,12 +149,3 @@ def _check_writable(path: Path) -> bool:
         raise SinkFailed(f"{path}: cannot be written, because it is not a file")
     with path.open("ab"):
         return True
-
-
-def _check_not_source(path: Path, source: str) -> None:
-    try:
-        same = path.samefile(source)
-    except (OSError, ValueError):
-        return
-    if same:
-        raise SinkFailed(f"{path}: is the source itself; save to another file")

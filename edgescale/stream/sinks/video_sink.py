@@ -23,8 +23,9 @@ class VideoSink:
 
     Args:
         path: ``.mp4`` (H.264, needs PyAV), ``.mkv`` or ``.avi``.
-        source: what is being read, one or several; none of it must be overwritten.
-        several: whether frames of more than one source will come.
+        source: addresses of what is being read, one or several; none of their files must be
+            overwritten.
+        names: of the sources whose frames will come, where they are several.
 
     Raises:
         SinkFailed: a format that is not written, or a place that cannot be written.
@@ -34,11 +35,13 @@ class VideoSink:
     queue_size = 8
 
     def __init__(
-        self, path: Path, source: str | Sequence[str] = "", *, several: bool = False
+        self, path: Path, source: str | Sequence[str] = "", *, names: Sequence[str] = ()
     ) -> None:
-        self._path, self._source, self._several = path, source, several
-        self._first = SavedVideo(path, source=source)
-        self._videos: dict[str, tuple[SavedVideo, FrameTimes]] = {}
+        paths = _one_for_each(path, names) if len(names) > 1 else {"": path}
+        self._path = path
+        self._videos = {
+            name: (SavedVideo(one, source=source), FrameTimes()) for name, one in paths.items()
+        }
 
     def result(self, result: "FrameResult") -> None:
         """Draws and writes a frame.
@@ -46,8 +49,13 @@ class VideoSink:
         Raises:
             SinkFailed: it cannot be written; what was written plays.
         """
+        if "" in self._videos:  # of one source, whatever its name
+            self._videos[result.source] = self._videos.pop("")
         if result.source not in self._videos:
-            self._videos[result.source] = (self._video_of(result.source), FrameTimes())
+            raise SinkFailed(
+                f"{self._path}: a frame of '{result.source}' came, which is none of the sources"
+                " that are saved; name all of them"
+            )
         video, times = self._videos[result.source]
         drawn = annotate(result.image, result.predictions)
         video.write(drawn, fps=result.source_fps, at_s=times.at_s(result))
@@ -73,18 +81,15 @@ class VideoSink:
         if problems:
             raise problems[0]
 
-    def _video_of(self, source: str) -> SavedVideo:
-        if not self._several:
-            if self._videos:
-                raise SinkFailed(
-                    f"{self._path}: one video is of one source, and frames of another one came;"
-                    " open it for several"
-                )
-            return self._first
-        name, number = f"{self._path.stem}-{file_part(source)}", 1
-        taken = {video.path.stem for video, _ in self._videos.values()}
-        stem = name
-        while stem in taken:
+
+def _one_for_each(path: Path, names: Sequence[str]) -> dict[str, Path]:
+    """Returns ``out-NAME.mp4`` for each name, with -2, -3, ... where two would be alike."""
+    stems: dict[str, str] = {}
+    for name in names:
+        plain, number = f"{path.stem}-{file_part(name)}", 1
+        stem = plain
+        while stem in stems.values():
             number += 1
-            stem = f"{name}-{number}"
-        return SavedVideo(self._path.with_name(stem + self._path.suffix), source=self._source)
+            stem = f"{plain}-{number}"
+        stems[name] = stem
+    return {name: path.with_name(stem + path.suffix) for name, stem in stems.items()}

@@ -38,11 +38,16 @@ class WebhookSink:
         timeout_s: for connecting and for each part of the answer.
         back_off_s: pauses between the attempts for one event.
 
+    Attributes:
+        written: events that were delivered.
+        lost: events that were not, and will not be.
+
     Raises:
         SinkFailed: not such a URL, or a token that no header can hold.
     """
 
     always_live = True
+    takes_results = False
     queue_size = 8
 
     def __init__(
@@ -61,7 +66,7 @@ class WebhookSink:
         self._waiting: deque[bytes] = deque()
         self._change = threading.Condition()
         self._ending = self._given_up = False
-        self._told = self._lost = 0
+        self._told = self.written = self.lost = 0
         self._reason = ""  # why the last attempt failed; empty once one did not
         self._lost_by = ""
         # A daemon: the system's resolver of host names cannot be interrupted.
@@ -69,7 +74,7 @@ class WebhookSink:
         self._thread.start()
 
     def result(self, result: "FrameResult") -> None:
-        """Does nothing: only events are posted."""
+        """Does nothing: only events are posted, and no result is given."""
 
     def event(self, event: Event, result: "FrameResult | None") -> None:
         """Leaves an event to be posted, with the predictions of its frame."""
@@ -105,10 +110,11 @@ class WebhookSink:
         self._post.cut()
         self._thread.join(_CUT_S)
         with self._change:
-            lost = self._lost + len(self._waiting) + self._thread.is_alive()
-        if lost:
+            self.lost += len(self._waiting) + self._thread.is_alive()
+            self._waiting.clear()
+        if self.lost:
             raise SinkFailed(
-                f"{self.name}: {lost} of {self._told} events could not be delivered"
+                f"{self.name}: {self.lost} of {self._told} events could not be delivered"
                 f" ({self._lost_by or 'no answer'}); look at the address and its server"
             )
 
@@ -135,6 +141,7 @@ class WebhookSink:
             else:
                 with self._change:
                     self._reason = ""
+                    self.written += 1
                 return
             with self._change:
                 if self._reason != reason:
@@ -148,5 +155,5 @@ class WebhookSink:
             self._lose(reason)
 
     def _lose(self, reason: str) -> None:
-        self._lost += 1
+        self.lost += 1
         self._lost_by = reason

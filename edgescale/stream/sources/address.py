@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 
 STDIN = "-"
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
+# As people mistype it, too: ``rtsp:/user:password@host``, ``user:password@host``.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/*")
+_AUTHORITY_END = re.compile(r"[/?#]")
 _CAMERA = re.compile(r"(?:/dev/video)?(\d{1,3})")
 _SECRET = re.compile(
     r"(?P<key>[?&;][^=&;#]*(?:pass|pwd|psw|token|key|secret|auth|sig|user|usr|login|sess|cred)"
@@ -42,19 +45,27 @@ def is_glob(address: str) -> bool:
     return any(sign in address for sign in "*?[")
 
 
-def redacted(address: str) -> str:
-    """Returns the address without user, password and the values of what looks like a secret."""
-    found = _URL.fullmatch(address)
-    if not found:
-        return address
-    rest = found["rest"]
-    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+def redacted(text: str) -> str:
+    """Returns the text without user, password and the values of what looks like a secret.
+
+    The text may be an address, or hold one anywhere; a slash or two may be missing in it.
+    """
+    shown, left = "", text
+    while found := _SCHEME.search(left):
+        host, path = _place(left[found.end() :])
+        shown, left = shown + left[: found.end()] + host, path
+    return _SECRET.sub(r"\g<key>=***", shown + left)
+
+
+def _place(rest: str) -> tuple[str, str]:
+    """Returns the host and what follows it, without the user information before them."""
+    authority = _AUTHORITY_END.split(rest, maxsplit=1)[0]
     if "@" in authority:
         rest = rest[authority.rindex("@") + 1 :]
     elif "@" in rest and not re.fullmatch(r"(\[[^\]]*\]|[^:]*)(:\d*)?", authority):
         rest = rest[rest.rindex("@") + 1 :]  # a password that holds a slash
-    masked = _SECRET.sub(r"\g<key>=***", rest)
-    return f"{found['scheme']}://{masked}"
+    host = _AUTHORITY_END.split(rest, maxsplit=1)[0]
+    return host, rest[len(host) :]
 
 
 def endpoint(address: str) -> tuple[str, int] | None:

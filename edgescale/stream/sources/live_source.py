@@ -238,7 +238,8 @@ class LiveSource:
         return text
 
     def _lost(self, reason: str) -> None:
-        if self._health.lost(reason, self._timing.clock()):
+        # It began with the last frame, long before a timeout tells of it; a clock may be set back.
+        if self._health.lost(reason, min(self._heard_s, self._timing.clock())):
             self._tell("source-lost", f"{reason}; trying to open it again", reason=reason)
 
     def _back(self, now_s: float) -> None:

@@ -2,11 +2,13 @@
 
 Each live source keeps its newest frame and each file its next one; who is next is decided round
 robin among those that have a frame, so that no camera waits for a slow one and none is left out.
+Beside a live source a file plays at its own rate.
 """
 
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from edgescale.errors import EdgescaleError, SourceLost
 from edgescale.stream.event import Event, OnEvent
@@ -17,6 +19,7 @@ from edgescale.stream.sources.live_source import (
     LiveSource,
     log_event,
 )
+from edgescale.stream.sources.pacing import Pace
 from edgescale.stream.sources.slot import LatestFrame
 from edgescale.stream.sources.source_spec import Source, SourceState
 
@@ -44,7 +47,9 @@ class Mixer:
         self.live = any(source.live for source in sources)
         self._changed, self._on_event = changed, on_event
         self._feeds = [
-            _LiveFeed(source) if isinstance(source, LiveSource) else _FileFeed(source, changed)
+            _LiveFeed(source)
+            if isinstance(source, LiveSource)
+            else _FileFeed(source, changed, paced=self.live)
             for source in sources
         ]
         self._turn = 0
@@ -154,10 +159,12 @@ class _LiveFeed:
 
 
 class _FileFeed:
-    """A file: a thread reads one frame ahead, and waits until it is taken."""
+    """A file: a thread reads one frame ahead, and waits until it is taken, or due if paced."""
 
-    def __init__(self, source: Source, changed: threading.Condition) -> None:
+    def __init__(self, source: Source, changed: threading.Condition, *, paced: bool) -> None:
         self.source, self.slot = source, LatestFrame(changed)
+        self._pace = Pace(time.monotonic) if paced else None
+        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._feed, name=f"read {source.name}", daemon=True)
 
     def start(self) -> None:
@@ -168,6 +175,7 @@ class _FileFeed:
         """Files do not fall silent."""
 
     def stop(self) -> None:
+        self._stopped.set()
         self.slot.close()
 
     def close(self, wait_s: float) -> None:
@@ -179,10 +187,17 @@ class _FileFeed:
         error: EdgescaleError | None = SourceLost(f"{self.source.name}: its reader failed")
         try:
             for frame in self.source:
-                if not self.slot.put_when_taken(frame):
+                if not self.slot.put_when_taken(self._when_due(frame)):
                     break
             error = None
         except EdgescaleError as problem:
             error = problem
         finally:
             self.slot.close(error)
+
+    def _when_due(self, frame: Frame) -> Frame:
+        """Waits until a frame is due; only then is it of now, as those of a camera are."""
+        if self._pace is None:
+            return frame
+        self._stopped.wait(self._pace.wait_s(frame.position_s))
+        return replace(frame, captured_s=time.monotonic())

@@ -1,27 +1,25 @@
 """Opens what the user names as a source: the kind of the address decides who reads it."""
 
-import errno
 import os
 import stat
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from glob import glob
 from pathlib import Path
-from urllib.parse import unquote
 
-from edgescale.errors import SourceNotFound, StreamError
+from edgescale.errors import EdgescaleError, SourceNotFound, StreamError
 from edgescale.inference.image_file import IMAGE_SUFFIXES
 from edgescale.stream.event import OnEvent
-from edgescale.stream.sources.address import STDIN, camera_number, is_glob, is_url, scheme
+from edgescale.stream.sources.address import STDIN, camera_number, is_url, scheme
 from edgescale.stream.sources.capture import OPEN_TIMEOUT_S
 from edgescale.stream.sources.file_source import FileSource, Reader, Series, refuse_rate_of_images
-from edgescale.stream.sources.image_folder import Images, images_of, natural_key
+from edgescale.stream.sources.image_folder import Images
 from edgescale.stream.sources.live_source import LiveSource, Opener, Timing, log_event
 from edgescale.stream.sources.mixer import Mixer
 from edgescale.stream.sources.mjpeg_pipe import MjpegFile, pipe_opener
 from edgescale.stream.sources.network import network_opener, opened_stream
+from edgescale.stream.sources.opening import lost_at_start, opened_together
+from edgescale.stream.sources.paths import paths_of
 from edgescale.stream.sources.shaping import shaping_of
 from edgescale.stream.sources.slot import LatestFrame
 from edgescale.stream.sources.source_spec import Source, SourceSpec, SourceState, parse_source
@@ -67,14 +65,7 @@ def open_source(
         if isinstance(stream, Video):
             return FileSource(spec.name, stream, shaping_of(spec))
         opener = stream
-    return LiveSource(
-        spec.name,
-        opener,
-        on_event=on_event,
-        shaping=shaping_of(spec),
-        timing=Timing(read_timeout_s=timeout_s),
-        slot=LatestFrame(changed),
-    )
+    return _live_source(spec, opener, on_event, timeout_s, changed)
 
 
 def open_sources(
@@ -85,26 +76,68 @@ def open_sources(
 ) -> Source:
     """Opens one source, or several that share the model fairly; several are opened at once.
 
+    Where one of several can be opened, a camera or stream that cannot yet begins as lost.
+
     Raises:
-        StreamError: one of them cannot be opened, or two have the same name.
+        StreamError: none can be opened, one is not as described, or two have the same name.
     """
     described = [one if isinstance(one, SourceSpec) else SourceSpec(str(one)) for one in specs]
     if not described:
         raise StreamError("there is no source; give a camera, file, folder or URL")
-    if len(described) == 1:
-        return open_source(described[0], on_event=on_event, timeout_s=timeout_s)
     _refuse_equal_names(described)
     changed = threading.Condition()
     open_one = partial(open_source, on_event=on_event, timeout_s=timeout_s, changed=changed)
-    with ThreadPoolExecutor(len(described), "open source") as pool:
-        opening = [pool.submit(open_one, spec) for spec in described]
-    failed = [one.exception() for one in opening if one.exception() is not None]
-    opened = [one.result() for one in opening if one.exception() is None]
-    if failed and failed[0] is not None:
+    found = opened_together([partial(open_one, spec) for spec in described])
+    opened = [one for one in found if not isinstance(one, EdgescaleError)]
+    if not opened:
+        raise next(one for one in found if isinstance(one, EdgescaleError))
+    try:
+        sources = [
+            _source_lost_at_start(spec, one, on_event, timeout_s, changed)
+            if isinstance(one, EdgescaleError)
+            else one
+            for spec, one in zip(described, found, strict=True)
+        ]
+    except BaseException:
         for source in opened:
             source.close()
-        raise failed[0]
-    return Mixer(opened, changed, on_event=on_event)
+        raise
+    return sources[0] if len(sources) == 1 else Mixer(sources, changed, on_event=on_event)
+
+
+def _source_lost_at_start(
+    spec: SourceSpec,
+    problem: EdgescaleError,
+    on_event: OnEvent,
+    timeout_s: float,
+    changed: threading.Condition,
+) -> LiveSource:
+    """Returns a source that is opened as soon as it can be, or raises the problem.
+
+    Raises:
+        EdgescaleError: no wait mends it.
+    """
+    opener = _live_opener(spec, timeout_s) if isinstance(problem, SourceNotFound) else None
+    if opener is None:
+        raise problem
+    return _live_source(spec, lost_at_start(opener, problem), on_event, timeout_s, changed)
+
+
+def _live_source(
+    spec: SourceSpec,
+    opener: Opener,
+    on_event: OnEvent,
+    timeout_s: float,
+    changed: threading.Condition | None,
+) -> LiveSource:
+    return LiveSource(
+        spec.name,
+        opener,
+        on_event=on_event,
+        shaping=shaping_of(spec),
+        timing=Timing(read_timeout_s=timeout_s),
+        slot=LatestFrame(changed),
+    )
 
 
 def _live_opener(spec: SourceSpec, timeout_s: float) -> Opener | None:
@@ -129,10 +162,7 @@ def _file_source(spec: SourceSpec) -> FileSource:
     if spec.address == STDIN:
         refuse_rate_of_images(spec.name, shaping)
         return FileSource(spec.name, MjpegFile(), shaping)
-    text = spec.address
-    if scheme(text) == "file":
-        text = unquote(text.partition("://")[2])
-    paths = _paths(spec, text)
+    paths = paths_of(spec.name, spec.address)
     if all(path.suffix.lower() in IMAGE_SUFFIXES for path in paths):
         refuse_rate_of_images(spec.name, shaping)
         return FileSource(spec.name, Images(paths), shaping)
@@ -143,39 +173,6 @@ def _file_source(spec: SourceSpec) -> FileSource:
 
 def _reader_of(path: Path) -> Reader:
     return Images([path]) if path.suffix.lower() in IMAGE_SUFFIXES else open_video(path)
-
-
-def _paths(spec: SourceSpec, text: str) -> list[Path]:
-    """Returns the files that are meant: one, those of a folder, or what matches a pattern."""
-    path = Path(text)
-    try:
-        mode = path.stat().st_mode
-    except (OSError, ValueError) as problem:
-        matches = _matches(text)
-        if matches:
-            return matches
-        if isinstance(problem, OSError) and problem.errno not in (errno.ENOENT, errno.ENOTDIR):
-            raise StreamError(
-                f"source '{spec.name}': cannot be read ({problem.strerror})"
-            ) from problem
-        raise SourceNotFound(
-            f"source '{spec.name}': no such file, folder or camera; give a camera number such as 0,"
-            " /dev/video0, a video file, an image, a folder of images, a pattern such as '*.jpg' or"
-            " a URL"
-        ) from problem
-    if stat.S_ISDIR(mode):
-        return images_of(path)
-    if not stat.S_ISREG(mode):
-        raise SourceNotFound(f"source '{spec.name}': is no file, folder or camera (/dev/video<N>)")
-    return [path]
-
-
-def _matches(pattern: str) -> list[Path]:
-    """Returns the files that match a pattern, in natural order; ``**`` goes into folders."""
-    if not is_glob(pattern) or "\0" in pattern:
-        return []
-    found = (Path(name) for name in glob(pattern, recursive=True))  # noqa: PTH207 - no root here
-    return sorted((path for path in found if path.is_file()), key=lambda p: natural_key(str(p)))
 
 
 def _stdin_mode() -> int:

@@ -15,6 +15,8 @@ from edgescale.stream.frame import Frame
 from edgescale.stream.sources.address import STDIN, redacted
 
 _NAMED = re.compile(r"(?P<name>[A-Za-z][\w-]{0,31})=(?P<address>.+)", re.DOTALL | re.ASCII)
+# What stands before the address cannot be a part of a URL, so it holds no password.
+_BADLY_NAMED = re.compile(r"(?P<name>[^:/?#@]*)=[A-Za-z][A-Za-z0-9+.-]*:/.*", re.DOTALL)
 _ROTATIONS = (0, 90, 180, 270)
 
 
@@ -61,11 +63,17 @@ def parse_source(text: str) -> SourceSpec:
     """Reads ``NAME=ADDRESS`` or ``ADDRESS``; a file whose whole name reads so is an address.
 
     Raises:
-        StreamError: there is no address in it.
+        StreamError: there is no address in it, or what stands before a URL is no name.
     """
     named = _NAMED.fullmatch(text)
     if named and not _exists(text):
         return SourceSpec(named["address"], named["name"])
+    badly = _BADLY_NAMED.fullmatch(text)
+    if badly and not _exists(text):
+        raise StreamError(
+            f"'{badly['name']}' cannot name a source; give a letter, then letters a to z, digits, _"
+            " or -, at most 32 in all, as in front_door=rtsp://..."
+        )
     return SourceSpec(text)
 
 

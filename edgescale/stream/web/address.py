@@ -6,6 +6,7 @@ import socket
 from dataclasses import dataclass
 
 from edgescale.errors import SinkFailed
+from edgescale.family.fields import without_credentials
 
 DEFAULT_HOST = "127.0.0.1"
 _LARGEST_PORT = 65535
@@ -93,6 +94,6 @@ def _why(problem: OSError | UnicodeError) -> str:
 
 def _not_an_address(text: str) -> SinkFailed:
     return SinkFailed(
-        f"{text!r} is no address for the page: [HOST:]PORT is needed, as 8080, 0.0.0.0:8080 or"
-        " [::1]:8080"
+        f"{without_credentials(text)!r} is no address for the page: [HOST:]PORT is needed,"
+        " as 8080, 0.0.0.0:8080 or [::1]:8080"
     )

@@ -42,7 +42,8 @@ class Audience:
 
     def answer(self, source: str, predictions: Sequence[Prediction]) -> None:
         """Shows the newest answer of a source."""
-        self.pages.publish(f"answer {source}", answer_message(source, predictions))
+        if len(self.pages):
+            self.pages.publish(f"answer {source}", answer_message(source, predictions))
 
     def picture(self, source: str, jpeg: bytes) -> None:
         """Shows the newest picture of a source."""

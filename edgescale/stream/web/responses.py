@@ -6,6 +6,7 @@ The policy allows nothing but our own files: no inline script or style, no other
 import asyncio
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,7 +78,6 @@ async def stream_events(request: "web.Request", viewer: Viewer) -> "web.StreamRe
     from aiohttp import web
 
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
-    await response.prepare(request)
     return await _send(request, response, viewer, _as_it_is)
 
 
@@ -87,12 +87,11 @@ async def stream_pictures(request: "web.Request", viewer: Viewer) -> "web.Stream
 
     if request.transport is not None:
         plug = request.transport.get_extra_info("socket")
-        plug.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        with suppress(OSError):  # the viewer has left already
+            plug.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
     kind = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
     response = web.StreamResponse(headers={"Content-Type": kind})
-    await response.prepare(request)
-    await response.write(_NEXT_PART)
-    return await _send(request, response, viewer, _part)
+    return await _send(request, response, viewer, _part, opening=_NEXT_PART)
 
 
 async def _send(
@@ -100,8 +99,12 @@ async def _send(
     response: "web.StreamResponse",
     viewer: Viewer,
     framed: Callable[[bytes], bytes],
+    *,
+    opening: bytes = b"",
 ) -> "web.StreamResponse":
     try:
+        await response.prepare(request)
+        await response.write(opening)
         while payloads := await viewer.take():
             for payload in payloads:
                 await asyncio.wait_for(response.write(framed(payload)), _STUCK_S)

@@ -171,10 +171,18 @@ class Routes:
         return file_response(static_text("login.html"), ".html")
 
     async def _login(self, request: "web.Request") -> "web.StreamResponse":
+        from aiohttp import web
+        from aiohttp.http_exceptions import HttpProcessingError
+
         if request.content_type != _FORM:
             return text_response(415, "the token is sent as a form\n")
-        body = await asyncio.wait_for(request.text(), _FORM_S)
-        token = parse_qs(body).get("token", [""])[0].strip()
+        try:
+            body = await asyncio.wait_for(request.read(), _FORM_S)
+        except asyncio.TimeoutError:
+            return text_response(408, "the form did not come in time\n", {"Connection": "close"})
+        except (web.RequestPayloadError, HttpProcessingError):
+            return text_response(400, "the form cannot be read\n", {"Connection": "close"})
+        token = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0].strip()
         if not self._access.is_right(token):
             await asyncio.sleep(_AFTER_A_WRONG_TOKEN_S)
             wrong = static_text("login.html").replace(_WRONG, _WRONG_TOKEN)

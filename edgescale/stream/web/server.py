@@ -10,9 +10,10 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from edgescale.errors import SinkFailed
+from edgescale.stream.web.connections import Connections
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -78,22 +79,41 @@ class Server:
     async def _until_ended(self) -> None:
         from aiohttp import web
 
+        application = self._application()
         runner = web.AppRunner(
-            self._application(),
+            application,
             access_log=None,
             logger=_unseen,
             handler_cancellation=True,
-            shutdown_timeout=_CLOSE_S,
+            shutdown_timeout=2 * _CLOSE_S,  # those who are stuck are cut off before
         )
+        connections = Connections(lambda: cast("web.Server", runner.server)())
+
+        @web.middleware
+        async def heard(request: web.Request, handler: Any) -> web.StreamResponse:
+            connections.asked(request.transport)
+            answer: web.StreamResponse = await handler(request)
+            return answer
+
+        application.middlewares.insert(0, heard)
         await runner.setup()
+        serving = await self._loop.create_server(connections, sock=self._listening)
         try:
-            await web.SockSite(runner, self._listening).start()
             await self._ended.wait()
             self._at_end()
         finally:
-            connections = () if runner.server is None else runner.server.connections
-            plugs = [one.transport for one in connections if one.transport is not None]
+            serving.close()
+            self._loop.call_later(_CLOSE_S, connections.abort)
             await runner.cleanup()
-            for plug in plugs:
-                plug.abort()  # one that still has something to send would outlive the loop
-            await asyncio.sleep(_LAST_S)
+            connections.abort()  # one that still has something to send would outlive the loop
+            await _let_end()
+
+
+async def _let_end() -> None:
+    """Lets the loop close what was cut off, and waits for the tasks that served it."""
+    await asyncio.sleep(_LAST_S)
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    if rest:
+        await asyncio.wait(rest, timeout=_CLOSE_S)

@@ -1,5 +1,6 @@
 """The page as one of a run's outputs: takes results, and shows them to whoever watches."""
 
+import socket
 import time
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -56,7 +57,10 @@ class WebSink:
     @property
     def url(self) -> str:
         """Returns the address for a browser; the token is never part of it."""
-        return f"http://{self.address.text}/"
+        here = self.address
+        if here.wildcard:  # no browser elsewhere gets anywhere with 0.0.0.0
+            here = Address(socket.gethostname().lower(), here.port)
+        return f"http://{here.text}/"
 
     @property
     def pictures_encoded(self) -> int:

@@ -68,6 +68,7 @@ def test_results_events_and_discovery_arrive_and_a_clean_end_removes_them(tmp_pa
             assert config["availability_topic"] == "edgescale/available"
             assert config["device"]["model"] == "birds"
             assert sum(topic.startswith("homeassistant/") for topic in kept) == 8
+        assert (one.written, one.dropped) == (2, 0)
         assert retained(broker.port) == {"edgescale/available": "offline"}
 
 
@@ -131,7 +132,9 @@ def test_a_password_is_asked_for_and_a_wrong_one_is_no_end(tmp_path: Path) -> No
         with sink(broker.port, user="camera", password="falsch") as one:
             assert until(lambda: "Not authorized" in one.error)
             assert "falsch" not in one.error
+            one.result(Result("cat"))  # type: ignore[arg-type]
             one.tick()
+            assert one.written == 0
         with sink(broker.port, user="camera", password="geheim") as one:
             assert ticked(one, listener, "edgescale/available", "online")
 

@@ -102,8 +102,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "recordings"])
-@pytest.mark.parametrize("live", [True, False])
+@pytest.mark.parametrize(
+    ("name", "live"),
+    [("a.mp4", True), ("a.mp4", False), ("a.mkv", True), ("a.mkv", False), ("recordings", False)],
+)
 def test_a_full_disk_ends_an_output_in_one_sentence_and_what_was_written_plays(
     small_disk: Path, name: str, live: bool
 ) -> None:
@@ -126,6 +128,29 @@ def test_a_full_disk_ends_an_output_in_one_sentence_and_what_was_written_plays(
     assert status.written + status.dropped in (given, given - 1)  # one failed
     videos = sorted(place.iterdir()) if name == "recordings" else [place]
     assert sum(len(played(video)) for video in videos) >= 10
+
+
+def test_a_full_disk_is_survived_by_a_live_recording(small_disk: Path) -> None:
+    import numpy as np
+
+    filler, place = small_disk / "filler", small_disk / "recordings"
+    filler.write_bytes(bytes(3 * 2**20 + 2**19))
+    noise = np.random.default_rng(0).integers(0, 255, (25, 240, 320, 3), np.uint8)
+    clock_s = 1_767_225_600.0
+    sink = RecordingSink(place, segment_s=1, clock=lambda: clock_s)
+    for index in range(400):
+        clock_s += 0.1
+        if index == 60:
+            assert sink.written == 0
+            filler.unlink()
+        sink.result(frame_result(index, image=noise[index % len(noise)]))
+    assert sink.written + sink.lost == 400
+    assert sink.written >= 300  # although all of it is more than the disk holds
+    with pytest.raises(SinkFailed, match="frames could not be written"):
+        sink.close()
+    videos = sorted(place.iterdir())
+    assert len(played(videos[-1])) > 0
+    assert len(videos) > 1
 
 
 def test_an_mp4_plays_in_a_browser(tmp_path: Path) -> None:

@@ -81,15 +81,17 @@ def test_results_show_as_rates_latencies_and_stages() -> None:
     assert cam.predictions == (CAT,)
 
 
-def test_events_are_kept_a_hundred_at_most_with_their_source() -> None:
+def test_fifty_visits_and_fifty_other_events_are_kept_with_their_source() -> None:
     monitor = Monitor()
+    for number in range(80):
+        monitor.event(Event("source-lost", f"lost {number}", {"source": "cam"}))
     for number in range(150):
-        monitor.event(Event("source-lost", f"number {number}", {"source": "cam"}))
+        monitor.event(Event("entered", f"cat {number}", {"source": "cam", "label": "cat"}))
     monitor.event(Event("restarted", "again"))
     events = monitor.snapshot().events
-    assert len(events) == 100
-    assert (events[-2].text, events[-2].source) == ("number 149", "cam")
-    assert (events[-1].kind, events[-1].source) == ("restarted", "")
+    assert [one.kind for one in events] == [*["source-lost"] * 49, *["entered"] * 50, "restarted"]
+    assert (events[0].text, events[0].source) == ("lost 31", "cam")
+    assert (events[-2].text, events[-1].source) == ("cat 149", "")
 
 
 def test_a_switch_is_the_new_reason_for_the_variant() -> None:

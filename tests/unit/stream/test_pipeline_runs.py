@@ -10,6 +10,7 @@ import pytest
 from edgescale.stream import assembly
 from edgescale.stream.event import Event
 from edgescale.stream.pipeline import Pipeline, classify
+from edgescale.stream.presence import PresenceLimits
 from tests.live_fakes import LONG_S, NotingSink, PlayedSource
 from tests.live_scene import Scene, scene
 
@@ -160,6 +161,59 @@ def test_a_pipeline_runs_once_and_only_when_entered(scene: Scene) -> None:
     assert sink.indices == [0]
     with pytest.raises(ValueError, match="runs once"):
         pipeline.__enter__()
+
+
+@pytest.mark.parametrize("max_frames", [None, 2])
+def test_a_pipeline_is_iterated_once(scene: Scene, max_frames: int | None) -> None:
+    with scene.pipeline(PlayedSource(9), max_frames=max_frames) as pipeline:
+        first = iter(pipeline)
+        next(first)
+        with pytest.raises(ValueError, match="is iterated once"):
+            iter(pipeline)
+        list(first)
+        with pytest.raises(ValueError, match="is iterated once"):
+            pipeline.run()
+
+
+@pytest.mark.parametrize("mistake", [KeyError("door"), SystemExit(3)])
+def test_what_on_event_raises_in_another_thread_ends_the_run_and_is_raised(
+    scene: Scene, mistake: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    def mistaken(event: Event) -> None:
+        raise mistake
+
+    survived = threading.Event()
+
+    def captured() -> None:
+        assert scene.on_source_event is not None
+        scene.on_source_event(Event("source-lost", "no frame", {"source": "cam"}))
+        survived.set()
+
+    sink = NotingSink(queue_size=9)
+    with scene.pipeline(PlayedSource(3, live=True, hangs=True), sink, on_event=mistaken) as run:
+        capture = threading.Thread(target=captured)
+        capture.start()
+        with pytest.raises(type(mistake)) as raised:
+            run.run()
+        capture.join()
+    assert raised.value is mistake
+    assert (survived.is_set(), sink.closed) == (True, 1)
+    assert "on_event" in caplog.text
+
+
+def test_what_on_event_raises_at_the_very_end_is_raised_after_all_is_finished(
+    scene: Scene,
+) -> None:
+    def mistaken(event: Event) -> None:
+        assert event.kind != "left"
+
+    sink, limits = NotingSink(queue_size=99), PresenceLimits(0.5, 0.5, 1.0)
+    with (
+        pytest.raises(AssertionError),
+        scene.pipeline(PlayedSource(6), sink, presence=limits, on_event=mistaken) as pipeline,
+    ):
+        pipeline.run()
+    assert (sink.order[-1], sink.closed) == ("left", 1)
 
 
 def test_sources_are_named_as_on_the_command_line(

@@ -97,3 +97,53 @@ def test_nothing_is_kept_of_what_is_gone() -> None:
 def test_limits_that_contradict_are_refused(limits: tuple[float, float, float]) -> None:
     with pytest.raises(ValueError, match="presence needs"):
         PresenceLimits(*limits)
+
+
+CAT = (Prediction(0, "cat", 0.9),)
+
+
+def seen_at(times_s: list[float], presence: Presence) -> list[tuple[float, str, object]]:
+    """Returns what is told when of a cat that is in every picture of these times."""
+    return [
+        (at_s, one.kind, one.details["duration_s"])
+        for at_s in times_s
+        for one in presence.observe("cam", CAT, at_s)
+    ]
+
+
+def test_an_outage_is_no_presence() -> None:
+    presence = Presence(LIMITS)
+    before, after = [step / 4 for step in range(13)], [11 + step / 4 for step in range(9)]
+    assert seen_at(before + after, presence) == [
+        (1.0, "entered", 1.0), (11.0, "left", 3.0), (12.0, "entered", 1.0),
+    ]  # fmt: skip
+    assert [one.details["duration_s"] for one in presence.close()] == [2.0]
+
+
+def test_who_was_not_told_yet_does_not_enter_by_an_outage() -> None:
+    times_s = [0.0, 0.1, 0.2, 8.0, 8.1, 16.0, 16.1]
+    assert seen_at(times_s, Presence(LIMITS)) == []
+
+
+def test_who_was_about_to_leave_left_when_they_were_gone() -> None:
+    presence = Presence(LIMITS)
+    seen_at([step / 4 for step in range(9)], presence)
+    presence.observe("cam", (), 2.25)
+    presence.observe("cam", (), 2.5)
+    (event,) = presence.observe("cam", (), 20.0)
+    assert (event.kind, event.details["duration_s"]) == ("left", 2.25)
+
+
+def test_a_slow_source_is_no_outage() -> None:
+    told = seen_at([3.0 * step for step in range(10)], Presence(LIMITS))
+    assert [kind for _, kind, _ in told] == ["entered"]
+    presence = Presence(LIMITS)
+    faster, slower = [step / 4 for step in range(9)], [2 + 3.0 * step for step in range(1, 20)]
+    told = seen_at(faster + slower, presence)
+    assert [kind for _, kind, _ in told] == ["entered", "left", "entered"]
+
+
+def test_an_outage_is_longer_than_the_minimum_time() -> None:
+    patient = Presence(PresenceLimits(enter=0.6, leave=0.4, duration_s=5.0))
+    told = seen_at([step / 4 for step in range(25)] + [10.0, 10.25], patient)
+    assert [kind for _, kind, _ in told] == ["entered"]

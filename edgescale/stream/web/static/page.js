@@ -118,7 +118,8 @@ function choiceOf() {
 function drawCharts() {
   const axis = timeAxis(points, seconds, state.uptime_s);
   const nowMs = Date.parse(state.time);
-  const events = state.events.map((event) => ({
+  const others = state.events.filter((event) => !["entered", "left"].includes(event.kind));
+  const events = others.map((event) => ({
     ...event, at: state.uptime_s - (nowMs - Date.parse(event.time)) / 1000,
   }));
   byId("budget-key").hidden = state.limit_ms === null;

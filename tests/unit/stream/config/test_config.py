@@ -212,3 +212,30 @@ def test_the_usual_variables_are_taken_where_the_file_names_none(
     assert outputs.mqtt.password == "geheim"
     assert outputs.web is not None
     assert (outputs.web.address, outputs.web.token) == ("8080", "token")
+
+
+@pytest.mark.parametrize("key", ["smooth_s", "enter", "leave", "duration_s"])
+def test_zero_is_refused_where_the_flag_refuses_it(tmp_path: Path, key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"edgescale.toml.run.{key}: expected a number above 0"):
+        read_config(written(tmp_path, f"[run]\n{key} = 0\n"))
+
+
+def test_a_camera_may_be_a_number(tmp_path: Path) -> None:
+    (camera,) = read_config(written(tmp_path, "[[sources]]\naddress = 0\n")).sources
+    assert camera.address == "0"
+    with pytest.raises(ConfigError, match="a whole number from 0 to 999"):
+        read_config(written(tmp_path, "[[sources]]\naddress = 1000\n"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[sources]\naddress = "rtsp://bob:geheim77@camera/1"\n',
+        '[[sources]]\naddress = ["rtsp://bob:geheim77@camera/1"]\n',
+        '[outputs]\nlines = "rtsp://bob:geheim77@camera/1"\n',
+    ],
+)
+def test_no_error_repeats_a_password(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_config(written(tmp_path, text))
+    assert "geheim" not in str(caught.value)

@@ -21,7 +21,7 @@ class FakeLink:
 
     def __init__(self) -> None:
         self.connections, self.dropped, self.error = 1, 0, ""
-        self.connected = True
+        self.connected, self.sent = True, 0
         self.messages: list[Message] = []
         self.ended: list[str] = []
 
@@ -255,3 +255,12 @@ def test_the_password_is_in_no_text() -> None:
     assert settings.place == "broker:8883"
     assert not settings.exposed
     assert MqttSettings("broker", user="me", password="secret").exposed
+
+
+@pytest.mark.parametrize(("host", "warned"), [("broker", 1), ("127.0.0.1", 0)])
+def test_a_password_without_encryption_over_a_network_is_warned_of(
+    caplog: pytest.LogCaptureFixture, host: str, warned: int
+) -> None:
+    MqttSink(MqttSettings(host, user="me", password="geheim"), snapshot, link=FakeLink())
+    assert sum("unencrypted" in line for line in caplog.messages) == warned
+    assert "geheim" not in caplog.text

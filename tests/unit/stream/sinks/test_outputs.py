@@ -1,6 +1,5 @@
 import threading
 import time
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -9,36 +8,8 @@ from edgescale.errors import ReaderLeft, SinkFailed
 from edgescale.stream.event import Event
 from edgescale.stream.sinks import channel
 from edgescale.stream.sinks.outputs import Outputs
-from tests.live_fakes import LONG_S, NotingSink
+from tests.live_fakes import LONG_S, NotingSink, blocked, giving, until
 from tests.results import frame_result
-
-
-def until(there: Callable[[], bool]) -> None:
-    end_s = time.monotonic() + LONG_S
-    while not there():
-        assert time.monotonic() < end_s, "did not happen"
-        time.sleep(0.002)
-
-
-def blocked(*, queue_size: int) -> NotingSink:
-    """Returns a sink that holds its first result and takes no other until it is freed."""
-    sink = NotingSink("slow", queue_size=queue_size)
-    sink.free.clear()
-    return sink
-
-
-def giving(outputs: Outputs, count: int, given: list[int] | None = None) -> threading.Thread:
-    """Gives so many results in a thread, and notes which were taken."""
-
-    def give() -> None:
-        for index in range(count):
-            outputs.give(frame_result(index))
-            if given is not None:
-                given.append(index)
-
-    thread = threading.Thread(target=give)
-    thread.start()
-    return thread
 
 
 def test_every_sink_gets_every_result_and_event_in_order_in_its_own_thread() -> None:

@@ -1,11 +1,13 @@
+import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from edgescale.errors import SinkFailed
-from edgescale.stream.sinks.outputs import Sink
+from edgescale.stream.sinks.outputs import Outputs, Sink
 from edgescale.stream.sinks.recording import RecordingSink
 from tests.fakes import picture
 from tests.results import entered, frame_result, left, played, shown_at_s
@@ -89,7 +91,7 @@ def test_on_events_it_records_from_the_first_arrival_until_after_the_last_depart
     sink.event(left("dog"), None)
     feed(sink, clock, range(100, 300))
     (path,) = tmp_path.iterdir()
-    assert len(played(path)) == 80 + 50
+    assert len(played(path)) == sink.written == 80 + 50
     sink.event(entered("cat"), None)
     feed(sink, clock, range(300, 310))
     sink.close()
@@ -175,3 +177,60 @@ def test_a_segment_that_somebody_deleted_ends_no_recording_and_is_told_at_the_en
     with pytest.raises(SinkFailed, match="nothing could be written"):
         sink.close()
     assert [len(played(path)) for path in tmp_path.iterdir()] == [3, 3]
+
+
+def test_a_disk_that_is_full_for_a_moment_costs_a_live_run_that_moment_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = SimpleNamespace(free=2**40)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: free)
+    clock = Clock()
+    sink = RecordingSink(tmp_path, clock=clock)
+    feed(sink, clock, range(10))
+    assert sink.error == ""
+    free.free = 0
+    feed(sink, clock, range(10, 50))
+    assert (sink.written, sink.lost) == (10, 40)
+    assert "the disk is full" in sink.error
+    free.free = 2**40
+    feed(sink, clock, range(50, 100))
+    assert sink.written >= 10 + 50 - 20  # a pause of two seconds at most
+    assert sink.written + sink.lost == 100
+    assert "the disk is full" in sink.error
+    with pytest.raises(SinkFailed, match=f"{sink.lost} frames could not be written .*is full"):
+        sink.close()
+    first, second = sorted(tmp_path.iterdir())
+    assert len(played(first)) >= 10
+    assert len(played(second)) == sink.written - 10
+
+
+def test_where_nothing_may_be_lost_a_full_disk_is_an_error_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    outputs = Outputs([sink := RecordingSink(tmp_path, clock=clock)], wait=True)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    outputs.give(frame_result(0))
+    outputs.close()
+    (failure,) = outputs.failures
+    assert "the disk is full after 0 frames" in str(failure)
+    assert sink.lost == 0
+
+
+def test_old_ones_that_cannot_be_deleted_end_no_live_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, **_: bool) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    clock = Clock()
+    sink = RecordingSink(tmp_path, segment_s=1, max_age_s=5, clock=clock)
+    feed(sink, clock, range(15))
+    monkeypatch.setattr(Path, "unlink", refuse)
+    clock.now_s += 20
+    sink.tick()
+    assert "cannot be deleted" in sink.error
+    sink.lossless = True
+    clock.now_s += 20
+    with pytest.raises(SinkFailed, match="cannot be deleted"):
+        sink.tick()

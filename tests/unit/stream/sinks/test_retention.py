@@ -1,4 +1,6 @@
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -73,3 +75,38 @@ def test_a_folder_that_is_gone_is_one_sentence(tmp_path: Path) -> None:
 def test_a_limit_is_above_zero(tmp_path: Path, limit: float) -> None:
     with pytest.raises(ValueError, match="above zero"):
         retention(tmp_path, max_age_s=limit)
+
+
+def test_a_full_disk_costs_the_oldest_as_much_as_the_next_one_may_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk_bytes = 10 * 2**20
+
+    def usage(folder: Path) -> SimpleNamespace:
+        taken_bytes = sum(path.stat().st_size for path in folder.iterdir())
+        return SimpleNamespace(free=disk_bytes - taken_bytes)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    for age_s in range(1, 9):
+        ours(tmp_path, age_s, size_bytes=2**20)
+    assert not retention(tmp_path).clear_disk()  # it is not full
+    mine = tmp_path / "mine.mp4"
+    mine.write_bytes(bytes(2**20))
+    written = ours(tmp_path, 100, size_bytes=100)
+    assert retention(tmp_path).clear_disk(keep=frozenset({written}))
+    assert mine.exists()
+    assert written.exists()
+    kept = sorted(path.name for path in tmp_path.iterdir() if path not in (mine, written))
+    assert len(kept) == 5
+    assert kept[-1] == stamped(NOW_S - 1, "front", suffix=".mp4")
+    disk_bytes = 0
+    assert not retention(tmp_path).clear_disk()
+    kept = [path.name for path in tmp_path.iterdir() if path != mine]
+    assert kept == [stamped(NOW_S - 1, "front", suffix=".mp4")]  # never the newest
+
+
+def test_a_disk_that_is_gone_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SinkFailed, match="none: is gone"):
+        retention(tmp_path / "none").disk_is_full()
+    with pytest.raises(SinkFailed, match="none: old files cannot be deleted"):
+        retention(tmp_path / "none").clear_disk()

@@ -69,6 +69,24 @@ def test_an_unwritable_place_fails_before_the_first_frame(tmp_path: Path) -> Non
             SavedVideo(tmp_path / place)
 
 
+@pytest.mark.parametrize("address", ["{}/*.mkv", "file://{}/a%20b.mkv", "{}/**/a b.mkv", "-"])
+def test_a_file_that_a_pattern_a_url_or_standard_input_means_is_never_overwritten(
+    tmp_path: Path, address: str
+) -> None:
+    (tmp_path / "a b.mkv").write_bytes(b"precious")
+    (tmp_path / "z.mkv").touch()
+    before = os.dup(0)
+    with (tmp_path / "a b.mkv").open("rb") as file:
+        os.dup2(file.fileno(), 0)
+    try:
+        with pytest.raises(SinkFailed, match="is the source itself"):
+            SavedVideo(tmp_path / "a b.mkv", source=address.format(tmp_path))
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
+    SavedVideo(tmp_path / "new.mkv", source=address.format(tmp_path)).close()
+
+
 def test_the_source_is_never_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "in.mkv"
     with SavedVideo(path) as video:

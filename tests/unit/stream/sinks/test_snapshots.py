@@ -1,11 +1,14 @@
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from edgescale.errors import SinkFailed
-from edgescale.stream.sinks.outputs import Sink
+from edgescale.stream.sinks.outputs import Outputs, Sink
 from edgescale.stream.sinks.snapshots import SnapshotSink
 from tests.fakes import picture
+from tests.live_fakes import until
 from tests.results import entered, frame_result, left
 
 
@@ -38,6 +41,20 @@ def test_an_arrival_leaves_its_picture_under_time_source_and_label(tmp_path: Pat
     assert image.mean() == pytest.approx(180, abs=2)
 
 
+def test_written_is_the_number_of_pictures(tmp_path: Path) -> None:
+    sink = SnapshotSink(tmp_path)
+    outputs = Outputs([sink], wait=True)
+    for index in range(30):
+        outputs.give(frame_result(index))
+        if index in (3, 9):
+            outputs.tell(entered(), frame_result(index))
+            outputs.tell(left(), frame_result(index))
+    outputs.close()
+    (status,) = outputs.statuses()
+    assert (status.written, status.dropped) == (2, 0)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_the_oldest_go_first(tmp_path: Path) -> None:
     clock = Clock()
     (tmp_path / "edgescale_20250101T000000.000Z_cut-off.part").write_bytes(bytes(100))
@@ -56,20 +73,71 @@ def test_the_oldest_go_first(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine.jpg"]
 
 
-def test_a_full_disk_is_one_sentence_and_leaves_no_half_picture(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sink = SnapshotSink(tmp_path)
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Refuses to write as long as there is something in the list that it returns."""
+    fillers, write = [Path("filler")], Path.write_bytes
 
-    def full(path: Path, content: bytes) -> int:
-        with path.open("wb") as file:
-            file.write(content[:10])
+    def written(path: Path, content: bytes) -> int:
+        if not any(one.exists() or one.name == "filler" for one in fillers):
+            return write(path, content)
+        write(path, content[:10])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(SinkFailed, match="cannot be written \\(No space left on device\\)"):
-        sink.event(entered(), frame_result())
+    monkeypatch.setattr(Path, "write_bytes", written)
+    return fillers
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_no_half_picture(
+    tmp_path: Path, full_disk: list[Path]
+) -> None:
+    sink = SnapshotSink(tmp_path)
+    outputs = Outputs([sink], wait=True)
+    outputs.tell(entered(), frame_result())
+    outputs.close()
+    (failure,) = outputs.failures
+    assert "cannot be written (No space left on device); make room" in str(failure)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_costs_a_live_run_no_later_picture(
+    tmp_path: Path, full_disk: list[Path]
+) -> None:
+    sink = SnapshotSink(tmp_path)
+    outputs = Outputs([sink])
+    outputs.tell(entered("cat"), frame_result())
+    until(lambda: sink.lost == 1)
+    assert "No space left on device" in outputs.statuses()[0].error
+    full_disk.clear()
+    outputs.tell(entered("dog"), frame_result())
+    outputs.close()
+    (path,) = tmp_path.iterdir()
+    assert path.name.endswith("dog.jpg")
+    (status,) = outputs.statuses()
+    assert (status.written, status.dropped) == (1, 1)
+    (failure,) = outputs.failures
+    assert "1 snapshot could not be written" in str(failure)
+
+
+def test_on_a_full_disk_the_oldest_of_its_own_give_way(
+    tmp_path: Path, full_disk: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full_disk.clear()
+    sink = SnapshotSink(tmp_path, clock=(clock := Clock()))
+    sink.event(entered("old"), frame_result())
+    full_disk += tmp_path.iterdir()
+    full_disk[0].rename(old := full_disk[0].with_name("keep"))
+    clock.now_s += 1
+    sink.event(entered("newer"), frame_result())
+    old.rename(full_disk[0])
+    clock.now_s += 1
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda _: SimpleNamespace(free=0 if full_disk[0].exists() else 2**30)
+    )
+    sink.event(entered("new"), frame_result())
+    sink.close()  # nothing was lost
+    kept = sorted(path.name.rsplit("_")[-1] for path in tmp_path.iterdir())
+    assert kept == ["new.jpg", "newer.jpg"]
 
 
 def test_a_place_that_is_no_folder_is_refused_at_the_start(tmp_path: Path) -> None:

@@ -49,8 +49,9 @@ def test_times_rise_for_images_a_file_that_begins_again_and_a_clock_that_stands(
 
 
 def test_of_several_sources_each_has_its_own_file_with_a_harmless_name(tmp_path: Path) -> None:
-    sink = VideoSink(tmp_path / "out.mkv", several=True)
-    for source in ("front", "rtsp://cam/1", "rtsp://cam:1", "front"):
+    names = ("front", "rtsp://cam/1", "rtsp://cam:1")
+    sink = VideoSink(tmp_path / "out.mkv", names=names)
+    for source in (*names, "front"):
         sink.result(frame_result(source=source))
     sink.close()
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -63,20 +64,20 @@ def test_of_several_sources_each_has_its_own_file_with_a_harmless_name(tmp_path:
 def test_frames_of_a_second_source_never_mix_into_the_video_of_one(tmp_path: Path) -> None:
     sink = VideoSink(tmp_path / "out.mkv")
     sink.result(frame_result(source="front"))
-    with pytest.raises(SinkFailed, match="one video is of one source"):
+    with pytest.raises(SinkFailed, match="of 'back' came, which is none"):
         sink.result(frame_result(source="back"))
     sink.close()
     assert len(played(tmp_path / "out.mkv")) == 1
 
 
-def test_no_source_of_several_is_written_over(tmp_path: Path) -> None:
+def test_no_source_of_several_is_written_over_and_that_is_said_before_the_first_frame(
+    tmp_path: Path,
+) -> None:
     sources = (tmp_path / "in.mkv", tmp_path / "out-front.mkv")
     for path in sources:
         path.write_bytes(b"precious")
-    sink = VideoSink(tmp_path / "out.mkv", [str(path) for path in sources], several=True)
-    with pytest.raises(SinkFailed, match="is the source itself"):
-        sink.result(frame_result(source="front"))
-    sink.close()
+    with pytest.raises(SinkFailed, match=r"out-front\.mkv: is the source itself"):
+        VideoSink(tmp_path / "out.mkv", [str(path) for path in sources], names=("in", "front"))
     assert sources[1].read_bytes() == b"precious"
 
 
@@ -88,7 +89,7 @@ def test_without_a_frame_there_is_no_file(tmp_path: Path) -> None:
 def test_all_files_are_finished_although_one_cannot_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sink = VideoSink(tmp_path / "out.mkv", several=True)
+    sink = VideoSink(tmp_path / "out.mkv", names=("a", "b"))
     for source in ("a", "b"):
         sink.result(frame_result(source=source))
     (tmp_path / "out-a.mkv").unlink()

@@ -12,7 +12,7 @@ import pytest
 from edgescale.errors import SinkFailed
 from edgescale.stream.event import Event
 from edgescale.stream.sinks import webhook
-from edgescale.stream.sinks.outputs import Sink
+from edgescale.stream.sinks.outputs import Outputs, Sink
 from edgescale.stream.sinks.post import Post, Unreachable, parse_address
 from edgescale.stream.sinks.webhook import WebhookSink
 from tests.results import entered, frame_result, left
@@ -201,7 +201,7 @@ def test_an_answer_without_an_end_is_cut_off() -> None:
         sink = WebhookSink(url, timeout_s=0.05, back_off_s=())
         sink.event(entered(), None)
         end_s = time.monotonic() + 20
-        while sink._lost == 0 and time.monotonic() < end_s:
+        while sink.lost == 0 and time.monotonic() < end_s:
             sink.tick()
             time.sleep(0.01)
         with pytest.raises(SinkFailed, match="1 of 1 events"):
@@ -280,3 +280,18 @@ def test_two_secrets_are_refused() -> None:
 def test_a_token_without_encryption_over_a_network_is_warned_of(url: str, exposed: bool) -> None:
     assert parse_address(url, "t").exposes_its_secret is exposed
     assert not parse_address(url, None).exposes_its_secret
+
+
+@pytest.mark.parametrize(("statuses", "written", "lost"), [((204,), 3, 0), ((204, 404), 1, 2)])
+def test_written_is_the_number_of_events_that_arrived(
+    statuses: tuple[int, ...], written: int, lost: int
+) -> None:
+    with receiver(*statuses) as server:
+        outputs = Outputs([WebhookSink(server.url, back_off_s=FAST)])
+        for index in range(50):
+            outputs.give(frame_result(index))
+        for label in ("cat", "dog", "cup"):
+            outputs.tell(entered(label))
+        outputs.close()
+    (status,) = outputs.statuses()
+    assert (status.written, status.dropped) == (written, lost)

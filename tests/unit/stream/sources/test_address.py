@@ -16,11 +16,22 @@ from edgescale.stream.sources.address import camera_number, endpoint, is_url, re
         ("http://cam:80/@home", "http://cam:80/@home"),
         ("rtsp://[::1]:554/1", "rtsp://[::1]:554/1"),
         ("photo@home.jpg", "photo@home.jpg"),
+        ("front door=rtsp://u:s3cret@cam/1", "front door=rtsp://cam/1"),
+        ("rtsp:/u:s3cret@cam/1", "rtsp:/cam/1"),
+        ("rtsp:///u:s3cret@cam/1", "rtsp:///cam/1"),
+        ("admin:s3cret@cam/1", "admin:cam/1"),
+        ("/home/1=rtsp:/u:s3cret@cam/1", "/home/1=rtsp:/cam/1"),
+        ("http://proxy/get?of=rtsp://u:s3cret@cam/1", "http://proxy/get?of=rtsp://cam/1"),
+        ("cam:1.avi", "cam:1.avi"),
     ],
 )
 def test_no_credential_is_shown_and_the_place_is(address: str, shown: str | None) -> None:
     assert "s3cret" not in redacted(address)
     assert redacted(address) == (shown or "http://cam/v.cgi?channel=1&pwd=***&user=***")
+
+
+def test_a_text_full_of_addresses_is_shown_too() -> None:
+    assert redacted("a:/u:s3cret@b?" * 1200) == "a:/b?" * 1200
 
 
 def test_what_is_a_url_and_what_a_camera() -> None:

@@ -113,6 +113,26 @@ def test_a_read_that_does_not_come_back_is_noticed_and_closing_does_not_wait_for
     assert capture.released.wait(10)
 
 
+def test_an_outage_that_a_timeout_tells_of_began_with_the_last_frame() -> None:
+    clock, capture = Clock(), Gated()
+    events: list[Event] = []
+    source = LiveSource("cam", opener(capture), on_event=events.append, timing=quick(clock))
+    frames = iter(source)
+    clock.now_s = 100.0
+    capture.gate.release()
+    next(frames)
+    clock.now_s = 105.2
+    assert source.states()[0].outage_s == pytest.approx(5.2)
+    clock.now_s = 108.0
+    capture.gate.release()
+    next(frames)
+    assert [event.kind for event in events] == ["source-lost", "source-back"]
+    assert events[1].details["outage_s"] == pytest.approx(8.0)
+    assert events[1].text == "cam: is back after 8.0 s"
+    capture.gate.release()
+    source.close()
+
+
 def test_closing_ends_the_iteration_without_an_error() -> None:
     capture = Gated()
     source = LiveSource("cam", opener(capture))

@@ -27,10 +27,11 @@ class Reader:
 
     def __init__(self, count: int, error: StreamError | None = None) -> None:
         self.count, self.error, self.closed = count, error, False
+        self.interval_s = 0.04
 
     def __iter__(self) -> Iterator[Frame]:
         for index in range(self.count):
-            yield Frame(index, picture(index), float(index), position_s=index / 25)
+            yield Frame(index, picture(index), float(index), position_s=index * self.interval_s)
         if self.error is not None:
             raise self.error
 
@@ -132,6 +133,37 @@ def test_live_sources_that_are_all_too_fast_are_served_in_turn() -> None:
     assert mixer.live
     assert mixer.dropped == sum(state.dropped for state in mixer.states()) > 0
     mixer.close()
+
+
+def test_a_file_beside_a_camera_plays_at_its_own_rate_and_its_frames_are_of_now() -> None:
+    changed, gate = threading.Condition(), threading.Semaphore(0)
+    opener = Opener(partial(Endless, gate), interrupt=gate.release)
+    camera = LiveSource("cam", opener, slot=LatestFrame(changed))
+    mixer = Mixer([camera, file("a", 10**9)], changed)
+    began_s = time.monotonic()
+    for frame in mixer:
+        assert frame.captured_s - began_s >= 0.04 * frame.index
+        if frame.index == 20:
+            break
+    mixer.close()
+
+
+def test_closing_a_file_that_waits_for_its_next_frame_does_not_wait_for_it() -> None:
+    changed, gate = threading.Condition(), threading.Semaphore(0)
+    opener = Opener(partial(Endless, gate), interrupt=gate.release)
+    slow = Reader(10**9)
+    slow.interval_s = 9.0
+    mixer = Mixer(
+        [
+            LiveSource("cam", opener, slot=LatestFrame(changed)),
+            FileSource("a", slow, Shaping()),
+        ],
+        changed,
+    )
+    next(iter(mixer))
+    mixer.close()
+    assert slow.closed
+    assert not any(thread.name == "read a" for thread in threading.enumerate())
 
 
 def test_closing_cameras_that_are_all_stuck_takes_a_second_and_not_one_for_each() -> None:

@@ -29,6 +29,18 @@ def test_credentials_are_neither_in_the_name_nor_in_what_is_printed() -> None:
     assert "s3cret" not in f"{spec!r} {spec}"
 
 
+@pytest.mark.parametrize("name", ["front door", "Küche", "1", "a" * 33, ""])
+def test_a_bad_name_before_a_url_is_refused_without_the_credentials(name: str) -> None:
+    with pytest.raises(StreamError, match=f"'{name}' cannot name a source") as caught:
+        parse_source(f"{name}=rtsp://u:s3cret@cam/1")
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["rtsp:/u:s3cret@cam/1", "u:s3cret@cam/1", "a b=u:s3cret@cam/1"])
+def test_a_mistyped_url_shows_no_credentials_either(text: str) -> None:
+    assert "s3cret" not in parse_source(text).name
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [

@@ -1,7 +1,9 @@
 """The page over HTTP, asked by a client of its own: who gets in, what comes with each answer."""
 
 import logging
+import socket
 from collections.abc import Iterator
+from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -189,3 +191,46 @@ def test_without_aiohttp_one_sentence_says_what_to_install(
     monkeypatch.setattr("edgescale.stream.web.sink.find_spec", lambda name: None)
     with pytest.raises(SinkFailed, match=r"pip install 'edgescale\[web\]'"):
         WebSink("0", None, run)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        pytest.param("", b"token=\xff\xfe", 401, id="no UTF-8"),
+        pytest.param("; charset=foo", b"token=x", 401, id="no charset"),
+        pytest.param("\r\nContent-Encoding: gzip", b"garbage", 400, id="no gzip"),
+        pytest.param("\r\nX-Y: z", b"", 408, id="stalls"),
+    ],
+)
+def test_a_form_that_cannot_be_read_writes_nothing_into_the_log(
+    secured: WebSink,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    headers: str,
+    body: bytes,
+    status: int,
+) -> None:
+    monkeypatch.setattr("edgescale.stream.web.routes._FORM_S", 0.2)
+    head = "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+    head += "application/x-www-form-urlencoded"
+    length = f"\r\nContent-Length: {len(body) or 9}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", secured.address.port), 5) as plug:
+        plug.sendall(f"{head}{headers}{length}".encode() + body)
+        assert plug.recv(100).startswith(f"HTTP/1.1 {status} ".encode())
+    assert caplog.messages == []
+
+
+def test_who_asks_nothing_is_cut_off(run: WatchedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgescale.stream.web.connections.HEAD_S", 0.2)
+    monkeypatch.setattr("edgescale.stream.web.connections._MOST", 4)
+    with closing(WebSink("127.0.0.1:0", None, run)) as page, ExitStack() as stack:
+        where = ("127.0.0.1", page.address.port)
+        silent = [stack.enter_context(socket.create_connection(where, 5)) for _ in range(8)]
+        for plug in silent:
+            with suppress(ConnectionResetError):
+                assert plug.recv(1) == b""
+        assert status_of(page, "/") == 200
+
+
+def test_the_address_for_a_browser_names_the_host(secured: WebSink) -> None:
+    assert secured.url == f"http://{socket.gethostname().lower()}:{secured.address.port}/"

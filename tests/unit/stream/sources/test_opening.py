@@ -1,0 +1,123 @@
+import os
+import signal
+import threading
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgescale.errors import SourceNotFound, StreamError
+from edgescale.stream.event import Event
+from edgescale.stream.sources import source as source_module
+from edgescale.stream.sources.capture import Capture, EndOfStream
+from edgescale.stream.sources.live_source import Opener
+from edgescale.stream.sources.opening import opened_together
+from edgescale.stream.sources.source import Source, SourceSpec, open_sources
+from tests.fakes import FakeCapture, picture
+
+
+class Closable:
+    """A source of which only its closing matters."""
+
+    def __init__(self) -> None:
+        self.closed = threading.Event()
+
+    def itself(self) -> Any:
+        return self
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+def cameras(monkeypatch: pytest.MonkeyPatch, opened: dict[str, list[Capture | Exception]]) -> None:
+    """Makes addresses of cameras open these, one after another."""
+
+    def opener(spec: SourceSpec, number: int) -> Opener:
+        def first() -> Capture:
+            one = opened[spec.address].pop(0)
+            if isinstance(one, Exception):
+                raise one
+            return one
+
+        return Opener(first, drain=False)
+
+    monkeypatch.setattr(source_module, "camera_opener", opener)
+
+
+def test_results_and_refusals_come_in_their_order() -> None:
+    good = Closable()
+    refusal = SourceNotFound("none")
+
+    def refused() -> Source:
+        raise refusal
+
+    assert opened_together([refused, good.itself]) == [refusal, good]
+    assert not good.closed.is_set()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_ctrl_c_does_not_wait_for_a_slow_opening_which_is_closed_when_it_is_done(
+    count: int,
+) -> None:
+    slow, quick, go = [Closable() for _ in range(count)], Closable(), threading.Event()
+
+    def opened(one: Closable) -> Any:
+        assert go.wait(20)
+        return one
+
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        opened_together([quick.itself, *[partial(opened, one) for one in slow]])
+    assert quick.closed.is_set()
+    assert not go.is_set()
+    go.set()
+    assert all(one.closed.wait(10) for one in slow)
+
+
+def test_a_bug_in_an_opening_is_raised_and_the_others_are_closed() -> None:
+    good = Closable()
+
+    def broken() -> Source:
+        raise RuntimeError("bug")
+
+    with pytest.raises(RuntimeError, match="bug"):
+        opened_together([good.itself, broken])
+    assert good.closed.wait(10)
+
+
+def test_one_dead_camera_does_not_keep_the_others_from_starting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gone = SourceNotFound("camera 2: there is no /dev/video2")
+    cameras(
+        monkeypatch,
+        {
+            "1": [FakeCapture([picture(1), EndOfStream()])],
+            "2": [gone, gone, FakeCapture([picture(2), EndOfStream()])],
+        },
+    )
+    events: list[Event] = []
+    source = open_sources(["1", "2"], on_event=events.append)
+    frames = list(source)
+    source.close()
+    assert [frame.source for frame in frames] == ["1", "2"]
+    of_two = [event for event in events if event.details["source"] == "2"]
+    assert [event.kind for event in of_two] == ["source-lost", "source-back", "source-ended"]
+    assert of_two[0].text == "2: there is no /dev/video2; trying to open it again"
+    assert [state.outages for state in source.states()] == [0, 1]
+
+
+def test_where_none_opens_or_no_wait_mends_it_the_start_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    gone, wrong = SourceNotFound("camera 1: gone"), StreamError("camera 2: gives 64x48")
+    good = FakeCapture([])
+    cameras(monkeypatch, {"1": [gone] * 3, "2": [gone, wrong], "3": [good] * 3})
+    with pytest.raises(SourceNotFound, match="camera 1: gone"):
+        open_sources(["1", "2"])
+    with pytest.raises(StreamError, match="gives 64x48"):
+        open_sources(["1", "2", "3"])
+    assert good.released
+    with pytest.raises(SourceNotFound, match="no such file"):
+        open_sources([str(tmp_path / "none.mp4"), "3"])
