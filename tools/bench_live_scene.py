@@ -6,6 +6,8 @@ turns with what it measures, and the load of the machine is printed beside them.
 
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -32,6 +34,7 @@ DATA = Path(os.environ.get("EDGESCALE_TEST_DATA", Path(__file__).parents[2] / "s
 MODEL = "mobilenet_v2_1.0_224_quant"
 SIZES = {"480p": (640, 480), "720p": (1280, 720)}
 FPS = 30.0
+OTHER_LOOPS = 2  # as other programs of a device that keep two cores busy
 _TRIED = 30
 _PHOTOS = ("cat_720p.jpg", "parrot.jpg", "owl.jpg", "hot_dog.jpg")
 _NOISE = 10  # grey levels up and down, a webcam indoors; without it a codec has little to do
@@ -122,6 +125,19 @@ def double_behaves(**settings: object) -> Iterator[None]:
             del os.environ[VARIABLE]
         else:
             os.environ[VARIABLE] = before
+
+
+@contextmanager
+def other_work() -> Iterator[None]:
+    """Keeps other processes busy for as long as it lasts."""
+    endless = [sys.executable, "-c", "while True: pass"]
+    busy = [subprocess.Popen(endless) for _ in range(OTHER_LOOPS)]
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
 
 
 def camera_frames(size: tuple[int, int], frames: int) -> Iterator[Image]:
