@@ -16,6 +16,7 @@ _PATH = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin"
 _BROKER = shutil.which("mosquitto") or shutil.which("mosquitto", path=_PATH)
 _ALWAYS = "$SYS/broker/version"  # the broker keeps it, so it comes when the subscription stands
 _LISTENER = shutil.which("mosquitto_sub") or shutil.which("mosquitto_sub", path=_PATH)
+SUBSCRIBER = (_LISTENER or "mosquitto_sub",)
 
 needs_mosquitto = pytest.mark.skipif(
     _BROKER is None or _LISTENER is None,
@@ -129,9 +130,14 @@ class Listener:
         """Returns the payloads of a topic so far."""
         return [payload for name, _, payload in self.messages if name == topic]
 
-    def waits_for(self, topic: str, payload: str | None = None) -> bool:
-        """Waits until a message of this topic has come, and this one where it is given."""
-        return until(lambda: payload in self.got(topic) if payload else bool(self.got(topic)))
+    def has(self, topic: str, payload: str | None = None, *, times: int = 1) -> bool:
+        """Says whether so many messages of this topic have come, with this payload if given."""
+        got = self.got(topic)
+        return (len(got) if payload is None else got.count(payload)) >= times
+
+    def waits_for(self, topic: str, payload: str | None = None, *, times: int = 1) -> bool:
+        """Waits until so many messages have come."""
+        return until(lambda: self.has(topic, payload, times=times))
 
     def _read(self) -> None:
         assert self._process.stdout is not None

@@ -42,11 +42,13 @@ class BrokerLink:
 
     Args:
         settings: where it is.
-        will: what the broker says when this process is gone without a word.
+        will: what the broker says when this process is gone without a word; who else says it is
+            heard.
         delays_s: shortest and longest wait between two attempts.
 
     Attributes:
         connections: how often the broker was reached; a new number wants everything said again.
+        contradicted: how often somebody else said our will; a new number wants the same.
         dropped: events that were never sent.
         sent: results and events that the broker has.
         error: why there is no connection; empty while there is one.
@@ -64,16 +66,16 @@ class BrokerLink:
         Raises:
             SinkFailed: paho-mqtt is not installed, or the CA file cannot be used.
         """
-        self._settings = settings
+        self._settings, self._will = settings, will
         self._events: deque[Message] = deque()
         self._states: dict[str, Message] = {}
         self._under_way: deque[tuple[Any, Message]] = deque()
         self._connected = threading.Event()
         self._closing = False
-        self.connections = self.dropped = self.sent = 0
+        self.connections = self.contradicted = self.dropped = self.sent = 0
         self.error = "not connected yet"
         self._told = ""
-        self._client = self._new_client(will, delays_s)
+        self._client = self._new_client(delays_s)
         self._thread = threading.Thread(target=self._serve, name="mqtt", daemon=True)
         self._thread.start()
 
@@ -130,7 +132,7 @@ class BrokerLink:
             return self._states.pop(next(iter(self._states)))
         return self._events.popleft() if self._events else None
 
-    def _new_client(self, will: Message, delays_s: tuple[float, float]) -> Any:
+    def _new_client(self, delays_s: tuple[float, float]) -> Any:
         try:
             from paho.mqtt.client import Client
             from paho.mqtt.enums import CallbackAPIVersion
@@ -145,6 +147,7 @@ class BrokerLink:
         client.username_pw_set(settings.user, settings.password)
         if settings.tls:
             self._encrypt(client)
+        will = self._will
         client.will_set(will.topic, will.payload, _QOS, will.retain)
         client.reconnect_delay_set(*delays_s)
         client.max_inflight_messages_set(_MOST_UNDER_WAY)
@@ -152,6 +155,7 @@ class BrokerLink:
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
         client.connect_async(settings.host, settings.used_port, _KEEPALIVE_S)
         return client
 
@@ -181,10 +185,20 @@ class BrokerLink:
         if self._closing:  # the call to end came while the connection was being made
             client.disconnect()
             return
+        client.subscribe(self._will.topic, _QOS)
         self.connections += 1
         self.error = self._told = ""
         self._connected.set()
         log.info("mqtt: connected to %s", self._settings.place)
+
+    def _on_message(self, client: Any, data: Any, message: Any) -> None:
+        """Hears the will of a dead run, or of our own connection before this one.
+
+        It comes up to 1.5 keep-alives after the connection went. What was retained is older than
+        all that this connection says, so it contradicts nothing.
+        """
+        if not message.retain and message.payload == self._will.payload.encode():
+            self.contradicted += 1
 
     def _on_connect_fail(self, client: Any, data: Any) -> None:
         problem = sys.exc_info()[1]  # paho calls this while it deals with the error

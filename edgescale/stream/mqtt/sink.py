@@ -35,6 +35,7 @@ class Link(Protocol):
     """What the sink speaks through: a ``BrokerLink``, or a fake of it in tests."""
 
     connections: int
+    contradicted: int
     dropped: int
     sent: int
     error: str
@@ -102,7 +103,7 @@ class MqttSink:
             )
         self._topics = Topics(settings.prefix)
         self._link = link or BrokerLink(settings, Message(self._topics.available, "offline", True))
-        self._connection = 0
+        self._heard = (0, 0)
         self._announced: dict[str, Message] = {}
         self._shown: dict[str, _Shown] = {}
         self._states: dict[str, str] = {}
@@ -157,10 +158,15 @@ class MqttSink:
         self._link.flush()
 
     def tick(self) -> None:
-        """Says what changed; to a new connection everything."""
+        """Says what changed; to a new connection, and to a foreign ``offline``, everything.
+
+        Nobody answers an ``online``, and ticks are a second apart: two runs of one prefix cannot
+        keep each other busy.
+        """
         now, now_s = self._snapshot(), self._clock()
-        if self._link.connected and self._connection != self._link.connections:
-            self._connection = self._link.connections
+        heard = (self._link.connections, self._link.contradicted)
+        if self._link.connected and heard != self._heard:
+            self._heard = heard
             self._say_all_again(now_s)
         self._announce(now)
         for source in now.sources:
@@ -190,7 +196,7 @@ class MqttSink:
             log.warning("mqtt: %d events never reached the broker", self._link.dropped)
 
     def _say_all_again(self, now_s: float) -> None:
-        """A broker that was restarted may have forgotten everything."""
+        """A broker that was restarted, or a run that ended, may have removed everything."""
         self._link.put(Message(self._topics.available, "online", True))
         self._announced.clear()
         self._states.clear()

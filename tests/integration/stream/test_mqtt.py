@@ -16,7 +16,15 @@ from edgescale.stream.event import Event
 from edgescale.stream.mqtt.link import MOST_EVENTS, BrokerLink, Message
 from edgescale.stream.mqtt.settings import MqttSettings
 from edgescale.stream.mqtt.sink import MqttSink
-from tests.mosquitto import Listener, Mosquitto, free_port, needs_mosquitto, retained, until
+from tests.mosquitto import (
+    SUBSCRIBER,
+    Listener,
+    Mosquitto,
+    free_port,
+    needs_mosquitto,
+    retained,
+    until,
+)
 from tests.snapshots import snapshot
 
 pytestmark = needs_mosquitto
@@ -43,12 +51,14 @@ def sink(port: int, **settings: Any) -> Iterator[MqttSink]:
         yield opened
 
 
-def ticked(one: MqttSink, listener: Listener, topic: str, payload: str | None = None) -> bool:
-    """Lets the sink's seconds pass until a message has come."""
+def ticked(
+    one: MqttSink, listener: Listener, topic: str, payload: str | None = None, *, times: int = 1
+) -> bool:
+    """Lets the sink's seconds pass until a message has come, and so often."""
 
     def there() -> bool:
         one.tick()
-        return payload in listener.got(topic) if payload else bool(listener.got(topic))
+        return listener.has(topic, payload, times=times)
 
     return until(there)
 
@@ -93,6 +103,43 @@ def test_a_run_that_dies_is_told_as_offline_by_the_broker(tmp_path: Path) -> Non
             process.wait(10)
         assert listener.waits_for("edgescale/available", "offline")
         assert LABEL in retained(broker.port)
+
+
+def test_a_late_will_of_a_dead_run_does_not_stay(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path) as broker, Listener(broker.port) as listener:
+        options = ("-h", "127.0.0.1", "-p", str(broker.port), "-t", "any", "--will-retain")
+        dead = subprocess.Popen(
+            [*SUBSCRIBER, *options, "--will-topic", WILL.topic, "--will-payload", WILL.payload]
+        )
+        try:
+            with sink(broker.port) as one:
+                assert ticked(one, listener, WILL.topic, "online")
+                dead.kill()
+                dead.wait(10)
+                assert listener.waits_for(WILL.topic, "offline")
+                assert ticked(one, listener, WILL.topic, "online", times=2)
+                assert retained(broker.port)[WILL.topic] == "online"
+            assert listener.waits_for(WILL.topic, "offline", times=2)
+        finally:
+            dead.kill()
+            dead.wait(10)
+        assert retained(broker.port) == {WILL.topic: "offline"}
+        assert listener.got(WILL.topic) == ["online", "offline"] * 2
+
+
+def test_a_second_run_of_the_prefix_that_ends_takes_nothing_from_the_first(tmp_path: Path) -> None:
+    with (
+        Mosquitto(tmp_path) as broker,
+        Listener(broker.port) as listener,
+        sink(broker.port) as one,
+    ):
+        assert ticked(one, listener, LABEL)
+        with sink(broker.port) as other:
+            assert ticked(other, listener, LABEL, times=2)
+        assert listener.waits_for(WILL.topic, "offline")
+        assert ticked(one, listener, WILL.topic, "online", times=3)
+        assert until(lambda: LABEL in retained(broker.port))
+        assert retained(broker.port)[WILL.topic] == "online"
 
 
 def test_a_broker_that_is_down_at_first_and_again_later_is_waited_for(tmp_path: Path) -> None:

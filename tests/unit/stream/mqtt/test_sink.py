@@ -20,7 +20,8 @@ class FakeLink:
     """A broker that notes what it is given."""
 
     def __init__(self) -> None:
-        self.connections, self.dropped, self.error = 1, 0, ""
+        self.connections, self.contradicted = 1, 0
+        self.dropped, self.error = 0, ""
         self.connected, self.sent = True, 0
         self.messages: list[Message] = []
         self.ended: list[str] = []
@@ -163,6 +164,27 @@ def test_a_new_connection_is_told_everything_again() -> None:
     broker.sink.tick()
     again = {message.topic: message.payload for message in broker.link.taken()}
     assert again == first
+
+
+def test_a_foreign_offline_is_answered_with_everything_but_not_at_the_own_end() -> None:
+    broker = Broker()
+    broker.sink.tick()
+    broker.show("cat")
+    first = {message.topic: message.payload for message in broker.link.taken()}
+    broker.link.contradicted += 7  # however many came since the last tick
+    broker.sink.tick()
+    again = {message.topic: message.payload for message in broker.link.taken()}
+    assert again == first
+    assert again["home/cams/available"] == "online"
+    broker.sink.tick()
+    assert broker.link.taken() == []
+    broker.link.contradicted += 1
+    broker.link.connected = False
+    broker.sink.tick()
+    assert broker.link.taken("available") == []
+    broker.link.connected = True
+    broker.sink.close()
+    assert {message.payload for message in broker.link.taken("available")} == {"offline"}
 
 
 def test_a_clean_end_leaves_nothing_but_offline() -> None:
