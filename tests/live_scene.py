@@ -25,6 +25,7 @@ class Scene:
         self.source: Any = None
         self.on_source_event: Callable[[Event], None] | None = None
         self.events: list[Event] = []
+        self.opening: Callable[[Callable[[], bool]], None] | None = None  # takes ``stopped``
         self.invoke_s = 0.0
         monkeypatch.setattr(live_run, "Worker", self._worker)
         monkeypatch.setattr(assembly, "open_sources", self._open)
@@ -42,8 +43,12 @@ class Scene:
         self.workers.append(FakeWorker(variant, family=family, on_classify=wait))
         return self.workers[-1]
 
-    def _open(self, specs: Any, on_event: Callable[[Event], None]) -> Any:
+    def _open(
+        self, specs: Any, *, on_event: Callable[[Event], None], stopped: Callable[[], bool]
+    ) -> Any:
         self.on_source_event = on_event
+        if self.opening is not None:
+            self.opening(stopped)
         if isinstance(self.source, Exception):
             raise self.source
         return self.source

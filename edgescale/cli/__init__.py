@@ -4,13 +4,15 @@ Known errors become one line on stderr and the error's exit code; a traceback ap
 ``-vv``. Results go to stdout, everything else to stderr.
 """
 
+import atexit
 import io
 import logging
 import os
 import sys
+import threading
 from contextlib import suppress
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -121,8 +123,36 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def main(arguments: list[str] | None = None) -> None:
+def _leave_from_threads(status: int) -> None:
+    """Ends the process where a thread was left to itself, as an opening of OpenCV's that hangs.
+
+    One that comes back while Python takes itself down is unwound by force, which C++ answers with
+    an abort. So all that Python would do at its end is done, but for taking itself down.
+    """
+    others = [one for one in threading.enumerate() if one is not threading.current_thread()]
+    if not any(one.daemon for one in others):
+        return
+    for one in others:
+        if not one.daemon:
+            one.join()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(status)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs the command line and exits: 0 ok, 1 known error, 2 usage, 3 nothing fits, 130 Ctrl-C."""
+    try:
+        _run(arguments)
+    except SystemExit as leaving:
+        if arguments is None and isinstance(leaving.code, int):  # else the process is not ours
+            _leave_from_threads(leaving.code)
+        raise
+
+
+def _run(arguments: list[str] | None) -> NoReturn:
     try:
         status = edgescale.main(arguments, prog_name="edgescale", standalone_mode=False)
     except click.ClickException as problem:

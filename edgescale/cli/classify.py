@@ -11,7 +11,8 @@ import click
 from click.core import ParameterSource
 
 from edgescale.cli.classify_options import CONFIG, GroupedCommand, source_options, specs_of
-from edgescale.cli.classify_outputs import add_sinks, output_options, settings_of
+from edgescale.cli.classify_output_flags import output_options, settings_of
+from edgescale.cli.classify_outputs import add_sinks
 from edgescale.cli.classify_summary import summary_text
 from edgescale.cli.options import (
     FAMILY,
@@ -57,8 +58,8 @@ def _number(ctx: click.Context, param: click.Parameter, value: float | None) -> 
 @source_options
 @click.option("--variant", metavar="NAME", help="Run this variant instead of selecting one.")
 @click.option(
-    "--adapt",
-    is_flag=True,
+    "--adapt/--no-adapt",
+    default=False,
     help="Change the variant while running, so that the latency budget holds under heat and load.",
 )
 @click.option(
@@ -189,9 +190,10 @@ def _model(flags: dict[str, Any], budget: Budget) -> dict[str, Any]:
 
 
 def _given(flag: str) -> bool:
-    """Says whether a flag stands on the command line, not in the configuration."""
-    source = click.get_current_context().get_parameter_source(flag)
-    return source is ParameterSource.COMMANDLINE
+    """Says whether the command line, not the configuration, asks for it; ``--no-...`` does not."""
+    ctx = click.get_current_context()
+    stands_there = ctx.get_parameter_source(flag) is ParameterSource.COMMANDLINE
+    return stands_there and ctx.params[flag] is not False
 
 
 def _presence(flags: dict[str, Any], *, wanted: bool) -> PresenceLimits | None:
@@ -219,9 +221,11 @@ def _shown_already(event: Event) -> None:
 
 @contextmanager
 def _summary(pipeline: Pipeline) -> Iterator[None]:
-    """Says on stderr what the run came to, however it ended."""
+    """Says on stderr what the run came to, however it ended; an error before it began says all."""
+    clean = False
     try:
         yield
+        clean = True
     finally:
-        if pipeline.stats.frames:
+        if clean or pipeline.stats.frames:
             click.echo(summary_text(pipeline.stats), err=True)

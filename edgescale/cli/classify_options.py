@@ -23,7 +23,7 @@ _SECTIONS = {
                "on_chip_only"),
     "Answers": ("top_k", "threshold", "smooth", "enter", "leave", "presence_time"),
     "Outputs": ("as_json", "save", "record", "snapshots", "window", "webhook", "mqtt", "mqtt_user",
-                "mqtt_prefix", "mqtt_tls", "web"),
+                "mqtt_prefix", "mqtt_tls", "web", "web_name", "without"),
     "Run": ("config", "max_frames", "duration"),
 }  # fmt: skip
 

@@ -3,119 +3,16 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import click
 
-from edgescale.stream.config.outputs import (
-    MQTT_PASSWORD,
-    WEB_TOKEN,
-    WEBHOOK_TOKEN,
-)
-from edgescale.stream.config.secrets import secret_of
-from edgescale.stream.mqtt.settings import PREFIX, MqttSettings, parse_broker
 from edgescale.stream.notify import Notifier, NotifySink
 from edgescale.stream.pipeline import Pipeline
+from edgescale.stream.silence import longest_pause_s
 from edgescale.stream.sinks.lines import JsonSink, TextSink
-from edgescale.stream.sinks.output_settings import (
-    KeptFolder,
-    OutputSettings,
-    Page,
-    Recordings,
-    Webhook,
-)
+from edgescale.stream.sinks.output_settings import OutputSettings
 from edgescale.stream.sinks.outputs import Sink
 from edgescale.stream.sources.source_spec import SourceSpec
-
-
-def output_options(command: Any) -> Any:
-    """Adds the flags of the outputs, given on one by one."""
-    folder = click.Path(path_type=Path, file_okay=False)
-    for option in reversed(
-        (
-            click.option(
-                "--json",
-                "as_json",
-                is_flag=True,
-                help="Print one JSON object per frame, and per event.",
-            ),
-            click.option(
-                "--save",
-                type=click.Path(path_type=Path),
-                metavar="OUT.mp4",
-                help="Write the annotated frames as video: .mp4 (needs the extra video), .mkv or"
-                " .avi.",
-            ),
-            click.option(
-                "--record",
-                type=folder,
-                metavar="FOLDER",
-                help="Record the plain pictures in segments; the oldest go first.",
-            ),
-            click.option(
-                "--snapshots",
-                type=folder,
-                metavar="FOLDER",
-                help="Write a picture when a label enters; the oldest go first.",
-            ),
-            click.option("--window", is_flag=True, help="Show the pictures in a window."),
-            click.option(
-                "--webhook",
-                metavar="URL",
-                help=f"Post events to this address, with the token of {WEBHOOK_TOKEN} if set.",
-            ),
-            click.option(
-                "--mqtt",
-                metavar="HOST[:PORT]",
-                help="Publish results and events to this broker, for Home Assistant too (needs the"
-                " extra mqtt).",
-            ),
-            click.option(
-                "--mqtt-user",
-                metavar="NAME",
-                help=f"User at the broker; the password comes from {MQTT_PASSWORD} or the"
-                " configuration.",
-            ),
-            click.option(
-                "--mqtt-prefix",
-                metavar="TOPIC",
-                help=f"First levels of all topics ({PREFIX}); each run on a broker needs its own.",
-            ),
-            click.option("--mqtt-tls", is_flag=True, help="Encrypt the connection to the broker."),
-            click.option(
-                "--web",
-                metavar="[HOST:]PORT",
-                help="Serve the page, /metrics and /healthz, here only unless HOST is given; other"
-                f" hosts need a token in {WEB_TOKEN} (needs the extra web).",
-            ),
-        )
-    ):
-        command = option(command)
-    return command
-
-
-def settings_of(before: OutputSettings, flags: dict[str, Any]) -> OutputSettings:
-    """Returns the outputs of the configuration with the flags over them.
-
-    Raises:
-        click.UsageError: flags of MQTT without a broker.
-        EdgescaleError: a broker that cannot be one, or a variable that holds no secret.
-    """
-    as_json, save, record = flags["as_json"], flags["save"], flags["record"]
-    return replace(
-        before,
-        lines="json" if as_json else before.lines,
-        save=save or before.save,
-        record=_in_folder(before.record, record, Recordings),
-        snapshots=_in_folder(before.snapshots, flags["snapshots"], KeptFolder),
-        window=flags["window"] or before.window,
-        webhook=_webhook(before.webhook, flags["webhook"]),
-        mqtt=_mqtt(before.mqtt, flags),
-        web=_page(before.web, flags["web"]),
-    )
 
 
 def add_sinks(pipeline: Pipeline, settings: OutputSettings, specs: Sequence[SourceSpec]) -> None:
@@ -140,10 +37,11 @@ def _sinks(
         from edgescale.stream.sinks.window import WindowSink
 
         yield WindowSink()
-    yield from _network(pipeline, settings)
+    pause_s = longest_pause_s(specs)
+    yield from _network(pipeline, settings, pause_s)
     notifier = Notifier()
     if notifier.wanted:
-        yield NotifySink(notifier, pipeline.monitor.snapshot)
+        yield NotifySink(notifier, pipeline.monitor.snapshot, pause_s)
 
 
 def _lines(settings: OutputSettings, specs: Sequence[SourceSpec]) -> Iterator[Sink]:
@@ -177,7 +75,7 @@ def _files(settings: OutputSettings, specs: Sequence[SourceSpec]) -> Iterator[Si
         yield SnapshotSink(kept.folder, max_bytes=kept.max_bytes, max_age_s=kept.max_age_s)
 
 
-def _network(pipeline: Pipeline, settings: OutputSettings) -> Iterator[Sink]:
+def _network(pipeline: Pipeline, settings: OutputSettings, pause_s: float) -> Iterator[Sink]:
     if (webhook := settings.webhook) is not None:
         from edgescale.stream.sinks.webhook import WebhookSink
 
@@ -186,10 +84,10 @@ def _network(pipeline: Pipeline, settings: OutputSettings) -> Iterator[Sink]:
         from edgescale.stream.mqtt.sink import MqttSink
 
         yield MqttSink(settings.mqtt, pipeline.monitor.snapshot)
-    if settings.web is not None:
+    if (web := settings.web) is not None:
         from edgescale.stream.web.sink import WebSink
 
-        page = WebSink(settings.web.address, settings.web.token, pipeline.monitor)
+        page = WebSink(web.address, web.token, pipeline.monitor, pause_s, names=web.names)
         click.echo(f"page: {page.url}", err=True)
         if not page.address.loopback:
             click.echo(
@@ -198,57 +96,3 @@ def _network(pipeline: Pipeline, settings: OutputSettings) -> Iterator[Sink]:
                 err=True,
             )
         yield page
-
-
-def _in_folder(before: Any, folder: Path | None, kind: type[Any]) -> Any:
-    if folder is None:
-        return before
-    return kind(folder) if before is None else replace(before, folder=folder)
-
-
-def _webhook(before: Webhook | None, url: str | None) -> Webhook | None:
-    if url is None:
-        return before
-    if before is not None and _host(url) == _host(before.url):
-        return replace(before, url=url)
-    token = secret_of(WEBHOOK_TOKEN, "--webhook")  # the file's token is not for another host
-    return Webhook(url, token) if before is None else replace(before, url=url, token=token)
-
-
-def _host(url: str) -> tuple[str, str]:
-    """Returns scheme and host with its port; what is no URL is a host of its own."""
-    try:
-        parts = urlsplit(url)
-        return parts.scheme, parts.netloc.rpartition("@")[2].lower()
-    except ValueError:
-        return "", url
-
-
-def _page(before: Page | None, address: str | None) -> Page | None:
-    if address is None:
-        return before
-    if before is not None:
-        return replace(before, address=address)
-    return Page(address, secret_of(WEB_TOKEN, "--web"))
-
-
-def _mqtt(before: MqttSettings | None, flags: dict[str, Any]) -> MqttSettings | None:
-    broker, user, tls = flags["mqtt"], flags["mqtt_user"], flags["mqtt_tls"]
-    prefix = flags["mqtt_prefix"]
-    if broker is None and before is None:
-        if user is not None or prefix is not None or tls:
-            raise click.UsageError("--mqtt-... flags need a broker; give --mqtt too")
-        return None
-    changes: dict[str, Any] = {}
-    if broker is not None:
-        changes["host"], changes["port"] = parse_broker(broker)
-        if before is not None and before.host.lower() != changes["host"].lower():
-            changes["user"] = changes["password"] = None  # those of the file are for its broker
-    if user is not None:
-        changes["user"] = user
-        changes["password"] = secret_of(MQTT_PASSWORD, "--mqtt-user")
-    if prefix is not None:
-        changes["prefix"] = prefix
-    if tls:
-        changes["tls"] = True
-    return MqttSettings(**changes) if before is None else replace(before, **changes)

@@ -18,7 +18,7 @@ def summary_text(stats: RunStats) -> str:
 def _all_of(stats: RunStats) -> str:
     text = _counts(stats)
     if stats.most_frequent is None:
-        return f"{text}, never sure"
+        return f"{text}, never sure" if stats.frames else text
     label, times = stats.most_frequent
     return f"{text}, most often {printable(label)} ({times} of {stats.frames})"
 

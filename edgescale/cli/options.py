@@ -150,8 +150,8 @@ def budget_options(command: Command) -> Command:
             help="Lowest int8 top-1 accuracy on the family's held-out images, 0 to 1.",
         ),
         click.option(
-            "--on-chip-only",
-            is_flag=True,
+            "--on-chip-only/--no-on-chip-only",
+            default=False,
             help="Edge TPU: only variants whose weights all stay in the chip's memory.",
         ),
     )

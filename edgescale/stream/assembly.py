@@ -87,6 +87,8 @@ class Assembly:
         refinement: from a top-k to what is shown.
         monitor: told all of it.
         on_event: told what happens beside the results, one event at a time.
+        stopping: set by ``stop``, and by whoever wants the run to end before it is open; then it
+            has no results, and no model is loaded for it.
 
     Attributes:
         stats: what the run came to; complete once closed.
@@ -103,14 +105,16 @@ class Assembly:
         monitor: Monitor,
         *,
         on_event: OnEvent,
+        stopping: threading.Event,
     ) -> None:
         self.stats = RunStats()
         self._asked, self._refinement, self._monitor = asked, refinement, monitor
         self._on_event = on_event
         self._telling, self._stop_lock = threading.RLock(), threading.Lock()
-        self._stopping = threading.Event()
+        self._stopping = stopping
         self._stopper: threading.Thread | None = None
         self._source: Source | None = None  # None once it is closed, too
+        self._live: LiveRun | None = None
         self._raised = False
         self._mistake: BaseException | None = None  # the first one that ``on_event`` raised
         with ExitStack() as stack:
@@ -119,14 +123,14 @@ class Assembly:
             stack.callback(self._finish)
             wish = asked.wish()
             # Then the source: a wrong path should not cost a measurement.
-            source = self._source = open_sources(asked.sources, on_event=self._tell)
+            source = self._frames = self._source = self._opened()
             stack.callback(self._close_source, source)
             if not source.live:
                 self._outputs.hold_back()
-            live = LiveRun(wish, first_place(wish), on_event=self._tell)
-            self._live = stack.enter_context(live)
-            monitor.follow(_facts(wish, live, source, self._outputs))
-            self._frames = source
+            if not stopping.is_set():
+                live = LiveRun(wish, first_place(wish), on_event=self._tell)
+                self._live = stack.enter_context(live)
+                monitor.follow(_facts(wish, live, source, self._outputs))
             self._stack = stack.pop_all()
 
     def results(self) -> Generator[FrameResult, None, None]:
@@ -135,18 +139,8 @@ class Assembly:
         Raises:
             EdgescaleError: as ``Pipeline.__iter__``.
         """
-        found = run(
-            self._frames,
-            self._live.supervisor,
-            refine=self._refinement,
-            max_frames=self._asked.max_frames,
-            watch=self._live,
-            stopped=self._stopping.is_set,
-        )
-        with closing(found), self._time_limit():
-            for result in found:
-                self._deliver(result)
-                yield result
+        if self._live is not None:
+            yield from self._classified(self._live)
         self._finish()
         self.raise_failure()
 
@@ -182,6 +176,27 @@ class Assembly:
             for other in failures[1:]:
                 log.error("%s", other)
             raise failures[0]
+
+    def _opened(self) -> Source:
+        """Opens the sources, which may take no longer than the run itself."""
+        with self._time_limit():
+            return open_sources(
+                self._asked.sources, on_event=self._tell, stopped=self._stopping.is_set
+            )
+
+    def _classified(self, live: LiveRun) -> Generator[FrameResult, None, None]:
+        found = run(
+            self._frames,
+            live.supervisor,
+            refine=self._refinement,
+            max_frames=self._asked.max_frames,
+            watch=live,
+            stopped=self._stopping.is_set,
+        )
+        with closing(found), self._time_limit():
+            for result in found:
+                self._deliver(result)
+                yield result
 
     def _deliver(self, result: FrameResult) -> None:
         start_s = time.monotonic()
@@ -233,7 +248,7 @@ class Assembly:
 
     @contextmanager
     def _time_limit(self) -> Iterator[None]:
-        """Stops the run in time, whether frames come or not."""
+        """Stops the run in time, whether what it waits for comes or not."""
         if self._asked.duration_s is None:
             yield
             return

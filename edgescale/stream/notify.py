@@ -8,10 +8,12 @@ needed (sd_notify(3)).
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from edgescale.stream.event import Event
+from edgescale.stream.silence import Silence
 from edgescale.stream.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -60,19 +62,27 @@ class Notifier:
 class NotifySink:
     """Tells systemd once a second how the run goes; an output like the others.
 
-    WATCHDOG=1 is sent while results come, and while there is nothing to give results of: a camera
-    that is away is no reason to start anew. It stays away when frames come and no result does.
+    WATCHDOG=1 is sent when a result came since the second before, when no source plays, and in the
+    pause that a user makes who wants few pictures. It stays away otherwise. So it is WatchdogSec=
+    alone that says how long a run that hangs is left alone, counted from its last result, or from
+    the end of that pause: any patience of our own would come on top of what the user wrote there.
     """
 
     name = "systemd"
     queue_size = 8
     always_live = True
 
-    def __init__(self, notifier: Notifier, snapshot: Callable[[], Snapshot]) -> None:
-        """Takes what to tell and where to read it."""
-        self._notifier, self._snapshot = notifier, snapshot
+    def __init__(
+        self,
+        notifier: Notifier,
+        snapshot: Callable[[], Snapshot],
+        pause_s: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Takes what to tell, where to read it, and for how long results may stay away."""
+        self._notifier, self._snapshot, self._pause_s = notifier, snapshot, pause_s
+        self._silence = Silence(clock)
         self._ready = False
-        self._frames = 0
         self._status = ""
 
     def result(self, result: "FrameResult") -> None:
@@ -93,10 +103,8 @@ class NotifySink:
         if status != self._status:
             self._status = status
             self._notifier.status(status)
-        frames = sum(source.frames for source in now.sources)
-        if frames != self._frames or not _frames_come(now):
+        if self._silence.observe(now) <= self._pause_s:
             self._notifier.tell("WATCHDOG=1")
-        self._frames = frames
 
     def close(self) -> None:
         """Says that the run ends; files are finished after that."""
@@ -106,10 +114,6 @@ class NotifySink:
         if not self._ready:
             self._ready = True
             self._notifier.tell("READY=1")
-
-
-def _frames_come(now: Snapshot) -> bool:
-    return any(source.state == "playing" and source.capture_fps for source in now.sources)
 
 
 def _status(now: Snapshot) -> str:

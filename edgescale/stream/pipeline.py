@@ -6,6 +6,7 @@ make the answer older.
 """
 
 import logging
+import threading
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -61,7 +62,8 @@ class Pipeline:
             by itself; None reports each frame as it is.
         presence: when a label counts as there: then the events ``entered`` and ``left`` are told.
         max_frames: stop after so many frames.
-        duration_s: stop after so many seconds, counted from when the first frame is asked for.
+        duration_s: stop after so many seconds, counted from when the first frame is asked for. An
+            opening of sources that takes longer is left, and the run then has no results.
         budget: limits for the selection; None lets the largest variant that runs here win.
         adapt: change the variant while running: down at once when the latency budget breaks, up
             when there has been head-room for some time. Needs a latency budget, and no variant.
@@ -122,7 +124,7 @@ class Pipeline:
         )  # fmt: skip
         self._on_event = on_event or _log_event
         self._sinks = list(sinks)
-        self._stop_asked = False
+        self._stopping = threading.Event()
         self._used = self._iterated = False
         self._assembly: Assembly | None = None
         self.monitor = Monitor()
@@ -144,10 +146,11 @@ class Pipeline:
             raise ValueError("a pipeline runs once; make another one")
         self._used = True
         self._assembly = Assembly(
-            self._asked, self._sinks, self._refinement, self.monitor, on_event=self._on_event
-        )
+            self._asked, self._sinks, self._refinement, self.monitor,
+            on_event=self._on_event, stopping=self._stopping,
+        )  # fmt: skip
         self.stats = self._assembly.stats
-        if self._stop_asked:
+        if self._stopping.is_set():
             self._assembly.stop()
         return self
 
@@ -196,9 +199,10 @@ class Pipeline:
     def stop(self) -> None:
         """Ends the run soon and without an error; results under way are still given.
 
-        From any thread. Before the run begins too; a measurement that is under way is finished.
+        From any thread. Before the run begins too: a source that is still being opened is left, a
+        measurement that is under way is finished.
         """
-        self._stop_asked = True
+        self._stopping.set()
         if self._assembly is not None:
             self._assembly.stop()
 

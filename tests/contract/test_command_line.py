@@ -89,3 +89,29 @@ def test_an_output_that_is_full_is_one_sentence() -> None:
     assert result.returncode == 1
     assert result.stderr.startswith("error: the system refused (No space left on device)")
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_a_thread_that_is_left_to_itself_never_sees_python_taken_down(left: bool) -> None:
+    """OpenCV's C++ would answer that with an abort; all else of an orderly end is done."""
+    program = f"""
+import atexit, sys, threading, time
+from edgescale.cli import main
+
+class Late:
+    def __del__(self):
+        print("taken down", flush=True)
+
+late = Late()
+atexit.register(print, "at exit")
+threading.Timer(0.1, print, ["joined"]).start()
+if {left}:
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+sys.argv[1:] = ["nonsense"]
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stdout.split("\n") == ["joined", "at exit", *([] if left else ["taken down"]), ""]

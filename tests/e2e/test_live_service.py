@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 import urllib.request
 from contextlib import closing
 from pathlib import Path
@@ -144,6 +145,24 @@ def test_max_frames_and_duration_end_a_run_in_order(family: Path, tmp_path: Path
         done = run(*arguments, "--duration=1.5", profiles=tmp_path)
         assert done.returncode == 0, done.stderr
         assert 5 < len(done.stdout.splitlines()) < 60
+
+
+@pytest.mark.parametrize("scheme", ["http", "rtsp"])
+def test_duration_does_not_wait_for_a_camera_that_accepts_and_never_answers(
+    family: Path, tmp_path: Path, scheme: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as camera:
+        address = f"cam={scheme}://127.0.0.1:{camera.getsockname()[1]}/stream"
+        arguments = ("classify", family, "--source", address, "--variant", SMALL)
+        began_s = time.monotonic()
+        done = run(*arguments, "--duration=1.2", profiles=tmp_path)
+        took_s = time.monotonic() - began_s
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert done.stderr.splitlines() == [
+        "source-ended: cam: was not open yet when the run ended",
+        "0 frames, 0 dropped",
+    ]
+    assert 1.2 <= took_s < 5  # what an opening alone may take
 
 
 def test_a_failing_output_of_a_live_run_is_told_and_ends_in_status_1(

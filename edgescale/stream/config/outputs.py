@@ -25,6 +25,7 @@ WEBHOOK_TOKEN = "EDGESCALE_WEBHOOK_TOKEN"
 _LONGEST = 4096
 _LARGEST_MIB = 2**30
 _MOST_DAYS = 36_500
+_MOST_NAMES = 64
 
 
 def read_outputs(fields: Fields | None, home: Path) -> OutputSettings:
@@ -118,6 +119,7 @@ def _page(fields: Fields | None, home: Path) -> Page | None:
         address = str(address)
     if not isinstance(address, str):
         raise ConfigError(f"{fields.where}.address: give a port, or a text such as '0.0.0.0:8080'")
-    found = Page(address, read_secret(fields, "token", home, usual_env=WEB_TOKEN))
+    token = read_secret(fields, "token", home, usual_env=WEB_TOKEN)
+    found = Page(address, token, fields.texts("names", (), most=_MOST_NAMES))
     fields.close()
     return found

@@ -49,10 +49,11 @@ class Webhook:
 
 @dataclass(frozen=True)
 class Page:
-    """Where the page is served, ``[HOST:]PORT``, and the token that viewers need."""
+    """Where the page is served, ``[HOST:]PORT``, its token, and further names of its host."""
 
     address: str
     token: str | None = field(default=None, repr=False)
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

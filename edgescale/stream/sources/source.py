@@ -3,13 +3,13 @@
 import os
 import stat
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from edgescale.errors import EdgescaleError, SourceNotFound, StreamError
 from edgescale.inference.image_file import IMAGE_SUFFIXES
-from edgescale.stream.event import OnEvent
+from edgescale.stream.event import Event, OnEvent
 from edgescale.stream.sources.address import STDIN, camera_number, is_url, scheme
 from edgescale.stream.sources.capture import OPEN_TIMEOUT_S
 from edgescale.stream.sources.file_source import FileSource, Reader, Series, refuse_rate_of_images
@@ -18,7 +18,7 @@ from edgescale.stream.sources.live_source import LiveSource, Opener, Timing, log
 from edgescale.stream.sources.mixer import Mixer
 from edgescale.stream.sources.mjpeg_pipe import MjpegFile, pipe_opener
 from edgescale.stream.sources.network import network_opener, opened_stream
-from edgescale.stream.sources.opening import lost_at_start, opened_together
+from edgescale.stream.sources.opening import NeverOpened, lost_at_start, never, opened_together
 from edgescale.stream.sources.paths import paths_of
 from edgescale.stream.sources.shaping import shaping_of
 from edgescale.stream.sources.slot import LatestFrame
@@ -73,10 +73,19 @@ def open_sources(
     *,
     on_event: OnEvent = log_event,
     timeout_s: float = OPEN_TIMEOUT_S,
+    stopped: Callable[[], bool] = never,
 ) -> Source:
     """Opens one source, or several that share the model fairly; several are opened at once.
 
     Where one of several can be opened, a camera or stream that cannot yet begins as lost.
+
+    Args:
+        specs: their addresses, or all that is wanted of them.
+        on_event: as for ``open_source``; told which source was not open when the run ended, too
+            (kind ``source-ended``).
+        timeout_s: as for ``open_source``.
+        stopped: looked at ten times a second; once it holds, no opening is waited for, all that is
+            open is closed, and the source that is returned has no frames.
 
     Raises:
         StreamError: none can be opened, one is not as described, or two have the same name.
@@ -87,8 +96,12 @@ def open_sources(
     _refuse_equal_names(described)
     changed = threading.Condition()
     open_one = partial(open_source, on_event=on_event, timeout_s=timeout_s, changed=changed)
-    found = opened_together([partial(open_one, spec) for spec in described])
-    opened = [one for one in found if not isinstance(one, EdgescaleError)]
+    found = opened_together([partial(open_one, spec) for spec in described], stopped)
+    opened = [one for one in found if one is not None and not isinstance(one, EdgescaleError)]
+    if None in found:
+        for source in opened:
+            source.close()
+        return _never_opened(described, found, on_event)
     if not opened:
         raise next(one for one in found if isinstance(one, EdgescaleError))
     try:
@@ -97,12 +110,27 @@ def open_sources(
             if isinstance(one, EdgescaleError)
             else one
             for spec, one in zip(described, found, strict=True)
+            if one is not None
         ]
     except BaseException:
         for source in opened:
             source.close()
         raise
     return sources[0] if len(sources) == 1 else Mixer(sources, changed, on_event=on_event)
+
+
+def _never_opened(
+    specs: Sequence[SourceSpec],
+    found: Sequence[Source | EdgescaleError | None],
+    on_event: OnEvent,
+) -> NeverOpened:
+    """Tells which were not open when the run ended."""
+    names = [spec.name for spec in specs]
+    for name, one in zip(names, found, strict=True):
+        if one is None:
+            text = f"{name}: was not open yet when the run ended"
+            on_event(Event("source-ended", text, {"source": name}))
+    return NeverOpened(names)
 
 
 def _source_lost_at_start(

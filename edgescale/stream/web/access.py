@@ -10,11 +10,12 @@ import hmac
 import secrets
 import socket
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from edgescale.errors import SinkFailed
-from edgescale.stream.web.address import Address, ip_number
+from edgescale.stream.web.address import Address, host_name, ip_number
 
 SHORTEST_TOKEN = 16
 SESSION_S = 30 * 24 * 3600
@@ -51,23 +52,34 @@ class Access:
     Args:
         address: where the page listens.
         token: what must be shown; None asks for nothing.
+        names: more that the page is called by, in the local network or by a proxy before it.
 
     Raises:
-        SinkFailed: an address that others reach without a token, or one that can be guessed.
+        SinkFailed: an address or a name by which others reach it without a token, a token that can
+            be guessed, or a name that is none.
     """
 
-    def __init__(self, address: Address, token: str | None) -> None:
+    def __init__(self, address: Address, token: str | None, names: Sequence[str] = ()) -> None:
+        further = [host_name(name) for name in names]
         if token is None and not address.loopback:
             raise SinkFailed(
                 f"the page on {address.text} could be seen by others: it needs a token of at least"
                 f" {SHORTEST_TOKEN} characters, or the address 127.0.0.1"
+            )
+        if (
+            token is None and further
+        ):  # on loopback too: a proxy passes on what comes from elsewhere
+            raise SinkFailed(
+                f"the page as {further[0]} could be seen by others: it needs a token of at least"
+                f" {SHORTEST_TOKEN} characters, or no further name"
             )
         if token is not None and len(token) < SHORTEST_TOKEN:
             raise SinkFailed(
                 f"the page's token has {len(token)} characters and could be guessed: at least"
                 f" {SHORTEST_TOKEN} are needed, for example from 'openssl rand -hex 16'"
             )
-        self._address, self._names = address, _own_names(address)
+        self._address = address
+        self._names = _own_names(address).union(further)
         self._token = None if token is None else _bytes(token)
         self._sessions: OrderedDict[bytes, float] = OrderedDict()  # sha256 of the id: its end
 

@@ -2,6 +2,7 @@
 
 import errno
 import ipaddress
+import re
 import socket
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from edgescale.family.fields import without_credentials
 DEFAULT_HOST = "127.0.0.1"
 _LARGEST_PORT = 65535
 _BACKLOG = 64
+_LONGEST_NAME = 253  # RFC 1035
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,20 @@ def parse_address(text: str) -> Address:
     if int(port) > _LARGEST_PORT:
         raise _not_an_address(text)
     return Address(host.lower() or DEFAULT_HOST, int(port))
+
+
+def host_name(text: str) -> str:
+    """Returns a host's name as it stands in a Host header: in small letters, without a port.
+
+    Raises:
+        SinkFailed: it is none.
+    """
+    if len(text) > _LONGEST_NAME or not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", text):
+        raise SinkFailed(
+            f"{without_credentials(text[:_LONGEST_NAME])!r} is no name for the page: letters,"
+            " digits, hyphens and dots are needed, as cam.example.lan, without scheme and port"
+        )
+    return text.lower()
 
 
 def ip_number(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -21,17 +21,21 @@ MOST_VIEWERS = 16
 class Audience:
     """The open pages and pictures, with the past that a page is given when it is opened.
 
+    Args:
+        run: what is watched.
+        pause_s: how long results may stay away because the user wants few.
+
     Attributes:
         pages: those who follow the state.
         pictures: those who follow a picture; the topic is its source.
         health: whether the run serves.
     """
 
-    def __init__(self, run: Watched) -> None:
+    def __init__(self, run: Watched, pause_s: float = 0.0) -> None:
         self._run = run
         self._history = History()
         self.pages, self.pictures = Viewers(MOST_VIEWERS), Viewers(MOST_VIEWERS)
-        self.health = Health()
+        self.health = Health(pause_s)
 
     def observe(self, snapshot: Snapshot) -> None:
         """Takes how the run is, about once a second."""

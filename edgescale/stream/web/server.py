@@ -23,8 +23,7 @@ _CLOSE_S = 1.0  # what a viewer who reads nothing is waited for at the end
 
 log = logging.getLogger(__name__)
 _unseen = logging.getLogger(f"{__name__}.requests")
-_unseen.addHandler(logging.NullHandler())
-_unseen.propagate = False
+_unseen.setLevel(logging.CRITICAL + 1)  # above all there is: whatever handler is attached
 
 
 class Server:

@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -29,26 +30,37 @@ class WebSink:
             system choose.
         token: what viewers must show; needed for any address but loopback.
         monitor: the run that is watched.
+        pause_s: how long results may stay away, because the user wants few, before it counts as
+            not serving; 30 s at least.
+        names: more names of the page's host, as a proxy or the network has them.
 
     Attributes:
         address: where it listens, with the port that the system chose.
 
     Raises:
         SinkFailed: no such address, the port is in use, a token that is missing or can be guessed,
-            or aiohttp is not installed.
+            a name that is none, or aiohttp is not installed.
     """
 
     name = "page"
     queue_size = 4
     always_live = True  # the newest is what a page shows: it never holds a file back
 
-    def __init__(self, address: str, token: str | None, monitor: Watched) -> None:
+    def __init__(
+        self,
+        address: str,
+        token: str | None,
+        monitor: Watched,
+        pause_s: float = 0.0,
+        *,
+        names: Sequence[str] = (),
+    ) -> None:
         where = parse_address(address)
-        access = Access(where, token)
+        access = Access(where, token, names)
         _check_installed()
         listening = listen(where)
         self.address = Address(where.host, listening.getsockname()[1])
-        self._run, self._audience = monitor, Audience(monitor)
+        self._run, self._audience = monitor, Audience(monitor, pause_s)
         self._publisher = Publisher(monitor, self._show)
         routes = Routes(access, self.address.port, monitor, self._audience, self._publisher)
         self._server = Server(listening, routes.application, self._audience.end)

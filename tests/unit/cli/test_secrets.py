@@ -4,18 +4,19 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from click import UsageError
 
 from edgescale.cli import main
-from edgescale.cli.classify_outputs import settings_of
+from edgescale.cli.classify_output_flags import settings_of
 from edgescale.stream.mqtt.settings import MqttSettings
-from edgescale.stream.sinks.output_settings import OutputSettings, Webhook
+from edgescale.stream.sinks.output_settings import OutputSettings, Page, Webhook
 
 FLAGS: dict[str, Any] = dict.fromkeys(
     (
         *("as_json", "save", "record", "snapshots", "window", "webhook", "web"),
         *("mqtt", "mqtt_user", "mqtt_prefix", "mqtt_tls"),
     )
-)
+) | {"web_name": (), "without": ()}
 FILE = OutputSettings(
     webhook=Webhook("https://one.example/hook", "geheim"),
     mqtt=MqttSettings("one", user="bob", password="geheim", tls=True),
@@ -53,6 +54,15 @@ def test_a_token_of_the_file_stays_with_its_host(monkeypatch: pytest.MonkeyPatch
     found = settings_of(FILE, FLAGS | {"webhook": "https://two.example/hook"}).webhook
     assert found is not None
     assert found.token == "of two"
+
+
+def test_names_of_the_page_go_over_those_of_the_file() -> None:
+    file = replace(FILE, web=Page("8080", "geheim", ("one.lan",)))
+    names = ("two.lan", "three.lan")
+    assert settings_of(file, FLAGS | {"web": "80"}).web == Page("80", "geheim", ("one.lan",))
+    assert settings_of(file, FLAGS | {"web_name": names}).web == Page("8080", "geheim", names)
+    with pytest.raises(UsageError, match="give --web too"):
+        settings_of(FILE, FLAGS | {"web_name": names})
 
 
 def test_a_password_of_the_file_stays_with_its_broker() -> None:

@@ -10,7 +10,10 @@ import pytest
 from edgescale.stream.event import Event
 from edgescale.stream.notify import Notifier, NotifySink
 from edgescale.stream.snapshot import Snapshot
+from tests.fakes import Clock
 from tests.snapshots import snapshot, source
+
+PAUSE_S = 3.0
 
 
 @contextmanager
@@ -53,9 +56,10 @@ def test_without_a_socket_or_with_one_that_is_gone_nothing_happens(tmp_path: Pat
 
 
 class Run:
-    """What the sink looks at."""
+    """What the sink looks at, and the clock by which it does."""
 
     def __init__(self) -> None:
+        self.clock = Clock()
         self.now = snapshot(sources=(source(state="opening", frames=0, capture_fps=None),))
 
     def __call__(self) -> Snapshot:
@@ -66,7 +70,8 @@ class Run:
 def told(tmp_path: Path) -> Iterator[tuple[NotifySink, Run, socket.socket]]:
     address, run = str(tmp_path / "notify"), Run()
     with listening(address) as here:
-        yield NotifySink(Notifier({"NOTIFY_SOCKET": address}), run), run, here
+        sink = NotifySink(Notifier({"NOTIFY_SOCKET": address}), run, PAUSE_S, run.clock)
+        yield sink, run, here
 
 
 def test_ready_is_said_once_when_a_source_is_open(
@@ -83,18 +88,45 @@ def test_ready_is_said_once_when_a_source_is_open(
     assert heard(here) == ["STOPPING=1"]
 
 
+def fed(told: tuple[NotifySink, Run, socket.socket], after_s: float, **changes: object) -> bool:
+    """Says whether the watchdog is fed when it looks at such a source after some seconds."""
+    sink, run, here = told
+    run.clock.now_s += after_s
+    run.now = snapshot(sources=(source(**changes),))
+    sink.tick()
+    return "WATCHDOG=1" in heard(here)
+
+
 def test_the_watchdog_is_fed_while_results_come_or_none_can(
     told: tuple[NotifySink, Run, socket.socket],
 ) -> None:
-    sink, run, here = told
-    run.now = snapshot(sources=(source(frames=1),))
-    sink.tick()
-    assert "WATCHDOG=1" in heard(here)
-    sink.tick()  # frames come, and no result did
-    assert "WATCHDOG=1" not in heard(here)
-    run.now = snapshot(sources=(source(frames=1, state="lost"),))
-    sink.tick()
-    assert "WATCHDOG=1" in heard(here)
+    assert fed(told, 1, frames=0, state="opening")
+    assert fed(told, 1000, frames=0, state="opening")
+    assert fed(told, 1, frames=0)
+    assert fed(told, 60, frames=1)
+    assert fed(told, PAUSE_S - 1, frames=1)  # the user wants no more of them
+    assert not fed(told, 2, frames=1)  # it plays, and none came
+    assert fed(told, 1, frames=1, state="lost")
+    assert fed(told, 1000, frames=1, state="lost")
+    assert fed(told, 1, frames=1)
+    assert not fed(told, PAUSE_S, frames=1)
+
+
+def test_a_run_that_hangs_is_not_fed_again_when_its_rate_is_forgotten(
+    told: tuple[NotifySink, Run, socket.socket],
+) -> None:
+    assert fed(told, 1, frames=9)
+    assert not fed(told, PAUSE_S + 1, frames=9)
+    assert not fed(told, 600, frames=9, capture_fps=0.0, fps=0.0)
+    assert fed(told, 1, frames=10)
+
+
+def test_without_a_wanted_pause_each_second_without_a_result_counts(tmp_path: Path) -> None:
+    address, run = str(tmp_path / "notify"), Run()
+    with listening(address) as here:
+        sink = NotifySink(Notifier({"NOTIFY_SOCKET": address}), run, clock=run.clock)
+        assert fed((sink, run, here), 1, frames=9)
+        assert not fed((sink, run, here), 1, frames=9)
 
 
 def test_the_status_line_says_rate_and_what_is_lost(

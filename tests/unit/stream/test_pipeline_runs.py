@@ -2,11 +2,14 @@
 
 import signal
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edgescale.errors import ReaderLeft
 from edgescale.stream import assembly
 from edgescale.stream.event import Event
 from edgescale.stream.pipeline import Pipeline, classify
@@ -84,6 +87,47 @@ def test_stop_before_the_run_gives_nothing(scene: Scene) -> None:
     pipeline.stop()
     with pipeline:
         assert list(pipeline) == []
+
+
+@pytest.mark.parametrize("how", ["stop", "duration", "output"])
+def test_a_run_that_ends_while_it_opens_its_sources_loads_no_model(scene: Scene, how: str) -> None:
+    """Whoever ends it: the opening hears of it, and the outputs are finished."""
+    heard, sink = threading.Event(), NotingSink(failing="event" if how == "output" else "")
+    source = PlayedSource(5, live=True)
+
+    def opening(stopped: Callable[[], bool]) -> None:
+        if how == "stop":
+            pipeline.stop()
+        elif how == "output":
+            assert scene.on_source_event is not None
+            scene.on_source_event(Event("source-lost", "no route", {"source": "cam"}))
+        ends_s = time.monotonic() + LONG_S
+        while not stopped() and time.monotonic() < ends_s:
+            time.sleep(0.01)
+        heard.set()
+
+    scene.opening = opening
+    sink.raises = ReaderLeft("the reader left")
+    duration_s = 0.05 if how == "duration" else None
+    pipeline = scene.pipeline(source, sink, duration_s=duration_s)
+    began_s = time.monotonic()
+    with pipeline:
+        assert list(pipeline) == []
+    assert time.monotonic() - began_s < LONG_S / 2
+    assert heard.is_set()
+    assert scene.workers == []
+    assert source.closed.is_set()
+    assert sink.closed == 1
+    assert (pipeline.stats.frames, list(pipeline.stats.sources)) == (0, ["cam"])
+
+
+def test_an_opening_that_was_in_time_takes_nothing_from_the_duration(scene: Scene) -> None:
+    scene.opening = lambda stopped: time.sleep(0.3)
+    scene.invoke_s = 0.01
+    with scene.pipeline(PlayedSource(10**9), duration_s=0.5) as pipeline:
+        began_s = time.monotonic()
+        assert pipeline.run().frames > 0
+        assert time.monotonic() - began_s > 0.45
 
 
 def test_stop_by_who_is_told_of_a_lost_source_does_not_wait_for_itself(scene: Scene) -> None:
@@ -221,7 +265,7 @@ def test_sources_are_named_as_on_the_command_line(
 ) -> None:
     asked: list[Any] = []
 
-    def opened(specs: Any, on_event: Any) -> Any:
+    def opened(specs: Any, **_: Any) -> Any:
         asked.extend((one.name, one.address) for one in specs)
         return PlayedSource(1)
 

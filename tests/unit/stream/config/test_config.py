@@ -81,6 +81,7 @@ discovery_prefix = ""
 [outputs.web]
 address = "0.0.0.0:8080"
 token_file = "/run/secrets/token"
+names = ["cam.example.lan", "door"]
 """
 
 
@@ -128,6 +129,7 @@ def test_every_key_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert (out.mqtt.ca_file, out.mqtt.discovery_prefix) == (tmp_path / "ca.pem", "")
     assert out.web is not None
     assert (out.web.address, out.web.token) == ("0.0.0.0:8080", "page token")
+    assert out.web.names == ("cam.example.lan", "door")
     for secret in ("p%40ss", "hook token", "secret", "geheim", "page token"):
         assert secret not in repr(config)
 
@@ -174,6 +176,7 @@ def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
         ),
         pytest.param("[[sources]]\n", "'address' is missing", id="nothing"),
         pytest.param("[outputs.web]\naddress = true", "give a port", id="web"),
+        pytest.param('[outputs.web]\naddress = 1\nnames = "a"', "a list of", id="names"),
         pytest.param("sources = 1", "a list of at most", id="no list"),
         pytest.param("[", "not valid TOML", id="no toml"),
         pytest.param("#" * (2**20 + 1), "larger than 1 MiB", id="large"),

@@ -1,6 +1,7 @@
 import os
 import signal
 import threading
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from edgescale.errors import SourceNotFound, StreamError
 from edgescale.stream.event import Event
+from edgescale.stream.sources import opening
 from edgescale.stream.sources import source as source_module
 from edgescale.stream.sources.capture import Capture, EndOfStream
 from edgescale.stream.sources.live_source import Opener
@@ -73,6 +75,84 @@ def test_ctrl_c_does_not_wait_for_a_slow_opening_which_is_closed_when_it_is_done
     assert not go.is_set()
     go.set()
     assert all(one.closed.wait(10) for one in slow)
+
+
+def test_the_end_of_the_run_does_not_wait_for_an_opening_that_hangs() -> None:
+    slow, quick, go = Closable(), Closable(), threading.Event()
+    refusal, looks = SourceNotFound("none"), iter([False])
+
+    def opened() -> Any:
+        assert go.wait(20)
+        return slow
+
+    def refused() -> Source:
+        raise refusal
+
+    began_s = time.monotonic()
+    found = opened_together([quick.itself, opened, refused], lambda: next(looks, True))
+    assert time.monotonic() - began_s < 5
+    assert found == [quick, None, refusal]
+    assert not slow.closed.is_set()
+    assert [one.daemon for one in threading.enumerate() if one.name == "open source"] == [True]
+    go.set()
+    assert slow.closed.wait(10)
+    assert not quick.closed.is_set()  # that is for the caller, who has it
+
+
+def test_many_that_hang_are_left_as_quickly_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "_LOOK_EVERY_S", 0.2)
+    go, came = threading.Event(), [Closable() for _ in range(32)]
+
+    def opened(one: Closable) -> Any:
+        assert go.wait(20)
+        return one
+
+    began_s = time.monotonic()
+    found = opened_together([partial(opened, one) for one in came], lambda: True)
+    assert time.monotonic() - began_s < 3  # not a look for each
+    assert found == [None] * 32
+    go.set()
+    assert all(one.closed.wait(10) for one in came)
+
+
+def test_what_was_opened_when_the_run_ended_is_closed_and_the_rest_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    early, late, go = FakeCapture([]), FakeCapture([]), threading.Event()
+    released = threading.Event()
+    monkeypatch.setattr(late, "release", released.set)
+
+    def opener(spec: SourceSpec, number: int) -> Opener:
+        def hangs() -> Capture:
+            assert go.wait(20)
+            return late
+
+        return Opener(hangs if number == 2 else lambda: early, drain=False)
+
+    monkeypatch.setattr(source_module, "camera_opener", opener)
+    events: list[Event] = []
+    source = open_sources(["1", "2"], on_event=events.append, stopped=lambda: True)
+    assert early.released
+    assert [(event.kind, event.text) for event in events] == [
+        ("source-ended", "2: was not open yet when the run ended")
+    ]
+    assert (list(source), source.dropped, source.live, source.fps) == ([], 0, True, None)
+    assert [(one.name, one.state) for one in source.states()] == [("1", "ended"), ("2", "ended")]
+    source.close()
+    go.set()
+    assert released.wait(10)
+
+
+def test_what_opens_at_once_is_given_even_to_a_run_that_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    good, gone = FakeCapture([]), SourceNotFound("camera 2: gone")
+    cameras(monkeypatch, {"1": [good], "2": [gone]})
+    source = open_sources(["1"], stopped=lambda: True)
+    assert source.name == "1"
+    source.close()
+    with pytest.raises(SourceNotFound, match="gone"):
+        open_sources(["2"], stopped=lambda: True)
 
 
 def test_a_bug_in_an_opening_is_raised_and_the_others_are_closed() -> None:

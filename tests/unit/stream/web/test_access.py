@@ -45,6 +45,41 @@ def test_only_our_own_names_are_answered(address: Address, host: str, allowed: b
     assert Access(address, TOKEN).verdict(asked, 0.0) is expected
 
 
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        ("cam.example.lan", True),
+        ("CAM.example.LAN.:443", True),
+        ("door:8080", True),
+        ("localhost:8080", True),
+        ("other.example.lan", False),
+        ("example.lan", False),
+        ("cam.example.lan.evil.example", False),
+        ("evil.example/cam.example.lan", False),
+        ("cam-example-lan", False),
+        ("192.0.2.7", False),
+        ("", False),
+    ],
+)
+def test_names_that_were_given_are_answered_and_no_others(host: str, allowed: bool) -> None:
+    access = Access(LOOPBACK, TOKEN, ["Cam.Example.LAN", "door"])
+    expected = Verdict.NEEDS_TOKEN if allowed else Verdict.WRONG_HOST
+    assert access.verdict(Asked("GET", "/", (host,)), 0.0) is expected
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", ".", "a..b", "cam.", ".cam", "a b", "*.lan", "cam:80", "http://cam", "[::1]", "cam/"),
+        *("cam_1", "k\u00e4fig", "\u212aam", "cam\n", "a" * 254),
+    ],
+)
+def test_what_is_no_name_is_refused(name: str) -> None:
+    with pytest.raises(SinkFailed, match="without scheme and port") as caught:
+        Access(ALL, TOKEN, [name])
+    assert str(caught.value).isprintable()
+
+
 @pytest.mark.parametrize("hosts", [(), ("localhost", "evil.example"), ("localhost", "localhost")])
 def test_a_request_names_one_host(hosts: tuple[str, ...]) -> None:
     verdict = Access(LOOPBACK, None).verdict(Asked("GET", "/", hosts), 0.0)
@@ -131,6 +166,7 @@ def test_of_too_many_sessions_the_oldest_ends() -> None:
         (NAMED, None, "needs a token"),
         (Address("192.0.2.7", 80), None, "needs a token"),
         (ALL, "", "could be guessed"),
+        (LOOPBACK, "", "could be guessed"),
         (ALL, TOKEN[1:], "has 15 characters and could be guessed"),
     ],
 )
@@ -139,6 +175,12 @@ def test_what_others_could_see_is_refused(
 ) -> None:
     with pytest.raises(SinkFailed, match=sentence):
         Access(address, token)
+
+
+@pytest.mark.parametrize("address", [LOOPBACK, ALL])
+def test_a_further_name_needs_a_token_on_loopback_too(address: Address) -> None:
+    with pytest.raises(SinkFailed, match="could be seen by others: it needs a token"):
+        Access(address, None, ["cam.example.lan"])
 
 
 def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,6 +84,15 @@ def test_loopback_needs_no_token_and_a_foreign_name_is_refused(page: WebSink) ->
     assert status_of(page, "/stream.mjpeg", **{"Sec-Fetch-Site": "cross-site"}) == 403
 
 
+def test_behind_a_proxy_its_name_is_answered_with_the_token_only(run: WatchedRun) -> None:
+    with closing(WebSink("127.0.0.1:0", TOKEN, run, names=("cam.example.lan",))) as page:
+        for host, status in (("cam.example.lan", 303), ("evil.example", 421)):
+            forwarded = {"Host": host, "X-Forwarded-Host": "cam.example.lan"}
+            assert status_of(page, "/", **forwarded) == status
+        known = {"Host": "cam.example.lan", "Authorization": f"Bearer {TOKEN}"}
+        assert status_of(page, "/", **known) == 200
+
+
 def test_with_a_token_everything_else_asks_for_it(secured: WebSink) -> None:
     asked = {path: status_of(secured, path) for path in PATHS}
     assert asked == {
