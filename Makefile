@@ -7,7 +7,7 @@ VENV ?= .venv
 OUT ?= demo-out
 BIN := $(VENV)/bin
 TEST_TOOLS := chromium ffmpeg mosquitto mosquitto-clients openssl python3-gi gir1.2-gst-rtsp-server-1.0 \
-	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly
+	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly python3-tk xvfb
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: demo test test-tools check clean

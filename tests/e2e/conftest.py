@@ -1,11 +1,11 @@
-"""A family of two real models and its profile, made once by the command line."""
+"""A family of two real models, its profile and a short video, made once."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.live_commands import DATA, LARGE, MODELS, SMALL, run
+from tests.e2e.live_commands import DATA, LARGE, MODELS, SMALL, VIDEO, run
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +30,18 @@ def profiles(family: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     latencies = {entry["variant"]: entry["latency_ms"]["median"] for entry in record["variants"]}
     assert latencies[SMALL] < latencies[LARGE]
     return folder
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first 300 frames of the video, which take the larger model some seconds."""
+    import cv2
+
+    path = tmp_path_factory.mktemp("clip") / "clip.avi"
+    video = cv2.VideoCapture(str(VIDEO))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30.0, (640, 360))
+    for _ in range(300):
+        writer.write(video.read()[1])
+    writer.release()
+    video.release()
+    return path

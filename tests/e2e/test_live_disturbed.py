@@ -38,14 +38,14 @@ def test_two_at_once_both_work(family: Path, profiles: Path) -> None:
 class Live:
     """A classify process that is disturbed in mid-run."""
 
-    def __init__(self, family: Path, profiles: Path, save: Path) -> None:
-        arguments = ("classify", family, "--source", VIDEO, "--variant", LARGE, "--save", save)
+    def __init__(self, family: Path, profiles: Path, video: Path, save: Path) -> None:
+        arguments = ("classify", family, "--source", video, "--variant", LARGE, "--save", save)
         self.process = subprocess.Popen(
             command(arguments),
             env=environment(profiles),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            bufsize=0,  # communicate() does not see what readline() has read ahead
         )
         assert self.process.stdout is not None
         for _ in range(20):
@@ -59,7 +59,7 @@ class Live:
         started_s = time.monotonic()
         stdout, stderr = self.process.communicate(timeout=60)
         self.lines += len(stdout.splitlines())
-        return self.process.returncode, stderr, time.monotonic() - started_s
+        return self.process.returncode, stderr.decode(), time.monotonic() - started_s
 
 
 def _frames(video: Path) -> int:
@@ -72,9 +72,14 @@ def _frames(video: Path) -> int:
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
 )
 def test_a_signal_ends_it_in_order_and_the_saved_video_plays(
-    family: Path, profiles: Path, tmp_path: Path, number: signal.Signals, status: int
+    family: Path,
+    profiles: Path,
+    clip: Path,
+    tmp_path: Path,
+    number: signal.Signals,
+    status: int,
 ) -> None:
-    live = Live(family, profiles, tmp_path / "out.mkv")
+    live = Live(family, profiles, clip, tmp_path / "out.mkv")
     live.process.send_signal(number)
     returncode, stderr, took_s = live.end()
     assert returncode == status
@@ -91,36 +96,36 @@ def test_a_signal_ends_it_in_order_and_the_saved_video_plays(
 
 
 def test_a_killed_worker_is_started_again_and_no_frame_is_lost(
-    family: Path, profiles: Path, tmp_path: Path
+    family: Path, profiles: Path, clip: Path, tmp_path: Path
 ) -> None:
-    live = Live(family, profiles, tmp_path / "out.mkv")
+    live = Live(family, profiles, clip, tmp_path / "out.mkv")
     live.workers[0].kill()
     returncode, stderr, _ = live.end()
     assert returncode == 0
     assert "SIGKILL" in stderr
     assert "was started again on" in stderr
     assert "Traceback" not in stderr
-    assert live.lines == _frames(VIDEO)
+    assert live.lines == _frames(clip)
 
 
 def test_a_stopped_worker_is_noticed_within_seconds(
-    family: Path, profiles: Path, tmp_path: Path
+    family: Path, profiles: Path, clip: Path, tmp_path: Path
 ) -> None:
-    live = Live(family, profiles, tmp_path / "out.mkv")
+    live = Live(family, profiles, clip, tmp_path / "out.mkv")
     live.workers[0].suspend()
     returncode, stderr, took_s = live.end()
     assert returncode == 0
     assert "gave no answer" in stderr
     assert "was started again on" in stderr
     assert took_s < 45
-    assert live.lines == _frames(VIDEO)
+    assert live.lines == _frames(clip)
     assert not live.workers[0].is_running()
 
 
 def test_killing_the_main_process_leaves_no_worker(
-    family: Path, profiles: Path, tmp_path: Path
+    family: Path, profiles: Path, clip: Path, tmp_path: Path
 ) -> None:
-    live = Live(family, profiles, tmp_path / "out.mkv")
+    live = Live(family, profiles, clip, tmp_path / "out.mkv")
     live.process.kill()
     live.end()
     gone, alive = psutil.wait_procs(live.workers, timeout=20)

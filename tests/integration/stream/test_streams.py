@@ -22,7 +22,8 @@ from tests.mjpeg_server import MjpegServer, jpeg, read_stamp, stamped
 
 pytest.importorskip("cv2")
 
-_TIMEOUT_S = 1.0
+_TIMEOUT_S = 0.6
+_DOWN_S = 1.5
 
 
 class Watch:
@@ -82,7 +83,7 @@ def test_stalls_closings_garbage_sizes_and_restarts_are_survived_in_time() -> No
         watch.wait_frame(10)
 
         def started_late() -> None:
-            time.sleep(3)
+            time.sleep(_DOWN_S)
             server.start()
 
         def disturbed(
@@ -103,7 +104,7 @@ def test_stalls_closings_garbage_sizes_and_restarts_are_survived_in_time() -> No
         back = [back_s for _, back_s in stalls]
         back.append(disturbed(server.close_clients)[1])
         back.append(disturbed(server.garbage)[1])
-        back.append(disturbed(server.stop, started_late)[1] - 3)
+        back.append(disturbed(server.stop, started_late)[1] - _DOWN_S)
         server.resize(160, 120)
         watch.wait_frame(len(watch.frames) + 15)  # OpenCV goes on in the size it began with
         assert watch.frames[-1][1].image.shape == (240, 320, 3)
@@ -113,7 +114,7 @@ def test_stalls_closings_garbage_sizes_and_restarts_are_survived_in_time() -> No
         assert max(back) <= 2
         (state,) = source.states()
         assert state.outages == len([e for _, e in watch.events if e.kind == "source-lost"]) >= 6
-        assert state.outage_s > 3
+        assert state.outage_s > 3 * _TIMEOUT_S + _DOWN_S
     # Of 20 buffered pictures, 0.7 s, none was given: p95, as a busy machine delays any frame.
     assert sorted(watch.ages_s)[int(0.95 * len(watch.ages_s))] < 0.25
 
@@ -126,7 +127,7 @@ def test_eight_cameras_share_a_slow_model_fairly() -> None:
         for _ in range(24):
             next(frames)
         served = dict.fromkeys((spec.name for spec in specs), 0)
-        end_s = time.monotonic() + 3
+        end_s = time.monotonic() + 2
         while time.monotonic() < end_s:
             served[next(frames).source] += 1
             time.sleep(0.02)  # the model
@@ -175,7 +176,7 @@ def test_ffmpeg_over_tcp_plays_until_it_ends_and_again_when_it_is_back() -> None
         port = free.getsockname()[1]
     command = [
         *("ffmpeg", "-v", "quiet", "-re", "-f", "lavfi", "-i", "testsrc=size=160x120:rate=25"),
-        *("-t", "3", "-c:v", "mpeg2video", "-f", "mpegts", f"tcp://127.0.0.1:{port}?listen=1"),
+        *("-t", "1.5", "-c:v", "mpeg2video", "-f", "mpegts", f"tcp://127.0.0.1:{port}?listen=1"),
     ]
     first = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     source = _opened_when_it_listens(f"tcp://127.0.0.1:{port}")
