@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 
 import numpy as np
@@ -37,6 +38,7 @@ class MjpegServer:
     ) -> None:
         """Takes the rate and (width, height); the port is chosen by the system."""
         self.fps, self.size = fps, size
+        self.draw: Callable[[int, int], Image] = stamped  # what it sees, by width and height
         self.connections = 0
         self._changed = threading.Condition()
         self._past: deque[bytes] = deque(maxlen=backlog or 1)
@@ -134,7 +136,7 @@ class MjpegServer:
             if self._stalled:
                 next_s = time.monotonic()
                 continue
-            picture = jpeg(stamped(*self.size))
+            picture = jpeg(self.draw(*self.size))
             with self._changed:
                 self._past.append(picture)
                 self._number += 1

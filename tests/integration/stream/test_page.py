@@ -1,85 +1,23 @@
 """The page in a real browser: what it shows, how it takes bad news, and that nothing is let in."""
 
 import re
-from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 
 from edgescale.inference.classifier import Prediction
 from edgescale.stream.web import WebSink
+from tests.page_browser import Watching, expect
 from tests.watched_run import WatchedRun, source_status
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
-CHROMIUM = Path("/usr/bin/chromium")
 TOKEN = "a token of some length"
 EVIL = "<img src=x onerror=alert(1)>"
 CONTRASTS = (Path(__file__).parent / "contrasts.js").read_text()
-
-pytest.importorskip("aiohttp", reason="needs the web extra")
-playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
-if not CHROMIUM.exists():
-    pytest.skip("there is no chromium here: make test-tools installs it", allow_module_level=True)
-
-expect = playwright.expect
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["Browser"]:
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def run() -> WatchedRun:
-    made = WatchedRun()
-    made.show("door", np.full((72, 128, 3), 120, np.uint8))
-    return made
-
-
-@pytest.fixture
-def sink(run: WatchedRun) -> Iterator[WebSink]:
-    opened = WebSink("127.0.0.1:0", None, run)
-    opened.tick()
-    yield opened
-    opened.close()
-
-
-class Watching:
-    """A page and what went wrong in it."""
-
-    def __init__(self, browser: "Browser", url: str, **context: Any) -> None:
-        self.complaints: list[str] = []
-        self.page: Page = browser.new_context(**context).new_page()
-        self.page.on("console", lambda said: self._note(said.type, said.text))
-        self.page.on("pageerror", lambda problem: self.complaints.append(str(problem)))
-        self.page.add_init_script(
-            "addEventListener('securitypolicyviolation', e => console.error(e.violatedDirective))"
-        )
-        self.page.goto(url)
-
-    def _note(self, kind: str, text: str) -> None:
-        if kind in ("error", "warning"):
-            self.complaints.append(text)
-
-    def says(self, selector: str, text: str) -> None:
-        expect(self.page.locator(selector)).to_have_text(text, timeout=5000)
-
-    def close(self) -> None:
-        self.page.context.close()
-
-
-@pytest.fixture
-def watching(browser: "Browser", sink: WebSink) -> Iterator[Watching]:
-    opened = Watching(browser, sink.url)
-    yield opened
-    opened.close()
 
 
 def test_it_shows_the_picture_the_answers_and_the_run(watching: Watching) -> None:
@@ -176,6 +114,20 @@ def test_a_source_is_chosen_by_keyboard(watching: Watching, run: WatchedRun, sin
     expect(page.locator("#picture")).to_have_attribute("src", re.compile("source=yard"))
     expect(page.get_by_role("img", name="Newest picture of yard")).to_be_visible()
     assert watching.complaints == []
+
+
+def test_a_run_that_is_not_there_yet_says_so(browser: "Browser", run: WatchedRun) -> None:
+    run.change(sources=(), family="", variant="", variants=(), latency_ms=None, fps=None)
+    with closing(WebSink("127.0.0.1:0", None, run)) as early:
+        watching = Watching(browser, early.url)
+        watching.says("#status", "Getting ready")
+        watching.says("#veil", "The run is getting ready.")
+        watching.says("#family", "edgescale")
+        expect(watching.page).to_have_title("Getting ready · edgescale")
+        watching.page.locator("#latency").hover()
+        watching.says("#reading", "Now: nothing ran")
+        assert watching.complaints == []
+        watching.close()
 
 
 def test_it_says_when_the_server_is_gone_and_follows_when_it_is_back(

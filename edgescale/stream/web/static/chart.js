@@ -16,7 +16,14 @@ export function timeAxis(points, mostS, endS) {
   return { endS, spanS: Math.min(mostS, Math.max(SHORTEST_S, elapsed)) };
 }
 
+// Returns the moment under a pointer.
+export function momentAt(box, axis, clientX) {
+  const { left, width } = box.getBoundingClientRect();
+  return axis.endS - ((left + width - RIGHT - clientX) / (width - RIGHT - LEFT)) * axis.spanS;
+}
+
 // Draws lines over time. series: [{ name, column, kind }]; limit: a dashed line, or null.
+// Returns what marks a point with a cursor, or takes the cursor away (null).
 export function drawLines(box, points, axis, series, limit) {
   const area = begin(box, axis);
   const values = points.flatMap((point) => series.map((one) => point[one.column] ?? 0));
@@ -38,9 +45,11 @@ export function drawLines(box, points, axis, series, limit) {
   const said = series.map((one) => `${one.name} ${last ? short(last[one.column]) : "unknown"}`);
   if (limit !== null) said.push(`budget ${short(limit)}`);
   area.svg.setAttribute("aria-label", said.join(", "));
+  return cursorOf(area, series, y);
 }
 
 // Draws which variant ran when, and a mark for each event. events: [{ at, kind, text }]
+// Returns the same as drawLines.
 export function drawLane(box, points, axis, events) {
   const area = begin(box, axis);
   const runs = [];
@@ -71,6 +80,20 @@ export function drawLane(box, points, axis, events) {
   }
   const now = points.at(-1)?.[4];
   area.svg.setAttribute("aria-label", now ? `${now} runs; events are listed below` : "Nothing yet");
+  return cursorOf(area, [], null);
+}
+
+function cursorOf(area, series, y) {
+  const group = add(area.svg, "g", { class: "cursor" });
+  return (point) => {
+    group.replaceChildren();
+    if (point === null) return;
+    const x = area.x(point[0]);
+    add(group, "line", { x1: x, x2: x, y1: TOP, y2: area.bottom });
+    for (const { column, kind } of series.filter((one) => point[one.column] !== null)) {
+      add(group, "circle", { class: kind, cx: x, cy: y(point[column]), r: 4 });
+    }
+  };
 }
 
 function begin(box, axis) {
@@ -83,7 +106,9 @@ function begin(box, axis) {
   const right = width - RIGHT;
   const bottom = height - BOTTOM;
   const x = (at) => right - ((axis.endS - at) / axis.spanS) * (right - LEFT);
-  const [step, unit, name] = axis.spanS > 100 ? [width < 420 ? 120 : 60, 60, "min"] : [20, 1, "s"];
+  const [step, unit, name] = axis.spanS > 180
+    ? [width < 420 ? 120 : 60, 60, "min"]
+    : [axis.spanS > 100 ? 30 : 20, 1, "s"];
   for (let ago = 0; ago <= axis.spanS; ago += step) {
     const text = ago ? `−${ago / unit} ${name}` : "now";
     label(svg, x(axis.endS - ago), height - 4, ago ? "middle" : "end", text);

@@ -3,6 +3,7 @@
 import { drawLane, drawLines, timeAxis } from "./chart.js";
 import { Link } from "./link.js";
 import { say, watch } from "./picture.js";
+import { drawn } from "./readout.js";
 import { repeat, setStatus, setText, showAnswer, showEvents, showRun, showSource, showTables } from "./view.js";
 
 const FPS = 1, P50 = 2, P95 = 3;
@@ -60,7 +61,7 @@ function show() {
   setText(byId("now-title"), ended || why || source?.state !== "playing" ? "Last answer" : "Now");
   watch(source && !document.hidden ? chosen : null, !ended && !why);
   say(sentence(source));
-  document.title = state ? `${byId("status").textContent} · ${state.family}` : "edgescale";
+  document.title = state ? `${byId("status").textContent} · ${state.family || "edgescale"}` : "edgescale";
 }
 
 function status() {
@@ -69,11 +70,12 @@ function status() {
   if (why === "full") return ["warn", "Too many are watching, retrying"];
   if (why) return ["wait", "Connecting"];
   const { sources } = state;
+  if (!sources.length) return ["wait", "Getting ready"];
   const lost = sources.filter((one) => one.state === "lost");
   if (lost.length) {
     return ["bad", sources.length === 1 ? "Source lost, retrying" : `${lost.length} of ${sources.length} sources lost`];
   }
-  if (sources.length && sources.every((one) => one.state === "ended")) return ["wait", "Source ended"];
+  if (sources.every((one) => one.state === "ended")) return ["wait", "Source ended"];
   if (sources.some((one) => one.state === "playing")) return ["good", "Live"];
   return ["wait", "Opening the source"];
 }
@@ -82,7 +84,7 @@ function sentence(source) {
   if (ended) return "The run has ended. The figures are its last.";
   if (why === "gone") return "The server is gone. The figures are the last it told; trying again.";
   if (why === "full") return "Too many are watching this run. Trying again.";
-  if (!source) return state ? "This run has no source." : "Connecting";
+  if (!source) return state ? "The run is getting ready." : "Connecting";
   if (source.state === "lost") {
     return `${source.name} is lost${source.reason ? `: ${source.reason}` : ""}. Trying to reach it again.`;
   }
@@ -124,9 +126,12 @@ function drawCharts() {
   }));
   byId("budget-key").hidden = state.limit_ms === null;
   const latency = [{ name: "median", column: P50, kind: "p50" }, { name: "p95", column: P95, kind: "p95" }];
-  drawLines(byId("latency"), points, axis, latency, state.limit_ms);
-  drawLines(byId("fps"), points, axis, [{ name: "results per second", column: FPS, kind: "" }], null);
-  drawLane(byId("lane"), points, axis, events);
+  const fps = [{ name: "results per second", column: FPS, kind: "" }];
+  drawn(points, axis, [
+    drawLines(byId("latency"), points, axis, latency, state.limit_ms),
+    drawLines(byId("fps"), points, axis, fps, null),
+    drawLane(byId("lane"), points, axis, events),
+  ]);
 }
 
 document.addEventListener("visibilitychange", () => {

@@ -43,7 +43,7 @@ export function showSource(source) {
 }
 
 export function showRun(state, ended) {
-  setText(byId("family"), state.family);
+  setText(byId("family"), state.family || "edgescale");
   setText(byId("since"), `${ended ? "Ran" : "Running"} for ${duration(state.uptime_s)}`);
   const names = state.variants.length ? state.variants : [state.variant].filter(Boolean);
   chips(byId("variants"), names, (chip, place) => {
@@ -166,10 +166,10 @@ function percent(score) {
   return score > 0 && score < 0.005 ? "< 1 %" : `${Math.round(100 * score)} %`;
 }
 
-function decimal(value) {
+export function decimal(value) {
   return value === null ? "–" : value.toFixed(value >= 100 ? 0 : 1);
 }
 
-function milliseconds(value) {
+export function milliseconds(value) {
   return value === null ? "–" : `${decimal(value)} ms`;
 }
