@@ -1,9 +1,10 @@
 """Who entered and who left: from scores that flicker to two events for each visit.
 
-A label is there from the moment its score reaches one limit until it falls below a lower one, and
-an event is told once that has held for a minimum time; so neither a score that trembles around a
-limit nor a single wrong frame rings a bell. Nobody knows who is there while no picture comes: an
-outage ends every visit at the last picture before it.
+A label enters once its score has stayed at or above one limit for a minimum time, and leaves once
+it has stayed below a lower one for as long; a single frame that breaks the stay begins it anew. So
+neither a score that trembles around a limit nor a single wrong frame rings a bell. Nobody knows who
+is there while no picture comes: an outage ends every visit at the last picture before it, and so
+does a step back in time, where one file ends and the next begins.
 """
 
 from collections import deque
@@ -23,9 +24,9 @@ class PresenceLimits:
     """When a label counts as there.
 
     Attributes:
-        enter: score from which on it is there, above 0 and at most 1.
-        leave: score below which it is gone, above 0 and at most ``enter``.
-        duration_s: how long either must hold until it is told.
+        enter: score that it must have in every frame to enter, above 0 and at most 1.
+        leave: score that it must be below in every frame to leave, above 0 and at most ``enter``.
+        duration_s: seconds that either must hold without a break until it is told.
     """
 
     enter: float = 0.6
@@ -89,26 +90,26 @@ class Presence:
         visits = self._sources[source]
         visit, limits = visits[label], self._limits
         visit.score, visit.last_s = score, at_s
-        if score >= (limits.enter if visit.gone_s is not None else limits.leave):
-            visit.gone_s = None
-        elif visit.gone_s is None:
-            visit.gone_s = at_s
-        if visit.gone_s is None:
-            if visit.told or at_s - visit.since_s < limits.duration_s:
-                return None
-            visit.told = True
-            return _event("entered", source, label, score, at_s - visit.since_s)
         if not visit.told:
-            del visits[label]
-        elif at_s - visit.gone_s >= limits.duration_s:
-            del visits[label]
-            return _event("left", source, label, score, visit.gone_s - visit.since_s)
-        return None
+            if score < limits.enter:
+                del visits[label]
+            elif at_s - visit.since_s >= limits.duration_s:
+                visit.told = True
+                return _event("entered", source, label, score, at_s - visit.since_s)
+            return None
+        if score >= limits.leave:
+            visit.gone_s = None
+            return None
+        visit.gone_s = at_s if visit.gone_s is None else visit.gone_s
+        if at_s - visit.gone_s < limits.duration_s:
+            return None
+        del visits[label]
+        return _event("left", source, label, score, visit.gone_s - visit.since_s)
 
 
 @dataclass
 class _Visit:
-    """A label that is there, or was until ``gone_s``; ``told`` once it has entered."""
+    """A label that is about to enter, is there once ``told``, or was until ``gone_s``."""
 
     since_s: float
     told: bool = False
@@ -129,11 +130,11 @@ class _Times:
     intervals_s: deque[float] = field(default_factory=lambda: deque(maxlen=5))
 
     def had_outage(self, at_s: float, shortest_s: float) -> bool:
-        """Takes the time of a frame; says whether pictures were missing before it."""
+        """Takes the time of a frame; says whether pictures were missing or a new file began."""
         last_s, self.last_s = self.last_s, at_s
         if last_s is None:
             return False
-        interval_s, known = at_s - last_s, self.intervals_s
+        interval_s, known = abs(at_s - last_s), self.intervals_s
         outage = interval_s > shortest_s and (
             not known or interval_s > _OUTAGE * median(known)  # cheap: of five, and seldom
         )

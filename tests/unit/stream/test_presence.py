@@ -1,3 +1,5 @@
+from random import Random
+
 import pytest
 
 from edgescale.inference.classifier import Prediction
@@ -31,17 +33,33 @@ def test_a_wrong_frame_rings_no_bell() -> None:
 
 
 def test_a_score_that_trembles_around_a_limit_enters_once_and_stays() -> None:
-    assert played([0.65, 0.55] * 20) == [(1.0, "entered")]
-    assert played([0.9] * 5 + [0.45, 0.55] * 20) == [(1.0, "entered")]
-
-
-def test_what_comes_back_only_half_way_has_left() -> None:
-    # Gone below 0.4; 0.5 is above that and below 0.6, so it does not bring it back.
-    assert played([0.9] * 8 + [0.3] + [0.5] * 8) == [(1.0, "entered"), (3.0, "left")]
+    assert played([0.65, 0.65, 0.55] * 20 + [0.65] * 5 + [0.55, 0.65] * 20) == [(16.0, "entered")]
+    assert played([0.9] * 5 + [0.39, 0.41] * 20) == [(1.0, "entered")]
 
 
 def test_below_the_limit_nobody_enters() -> None:
     assert played([0.59] * 40) == []
+    assert played([0.9] + [0.59] * 40) == []
+
+
+def test_one_frame_between_the_limits_begins_the_stay_anew() -> None:
+    assert played([0.6] * 4 + [0.5] + [0.6] * 5) == [(2.25, "entered")]
+    assert played([0.9] * 5 + [0.3] * 4 + [0.5] + [0.3] * 5) == [(1.0, "entered"), (3.5, "left")]
+
+
+@pytest.mark.parametrize("frames", [0, 2, 4])
+@pytest.mark.parametrize("seed", range(20))
+def test_an_event_is_told_when_its_limit_held_in_every_frame(seed: int, frames: int) -> None:
+    random = Random(seed)
+    levels = random.choices((0.3, 0.47, 0.7), k=200)
+    scores = [level for level in levels for _ in range(random.randint(1, 5))]
+    wanted: list[tuple[float, str]] = []
+    for last in range(frames, len(scores)):
+        held, there = scores[last - frames : last + 1], len(wanted) % 2
+        if max(held) < 0.45 if there else min(held) >= 0.5:
+            wanted.append((last / 4, "left" if there else "entered"))
+    assert len(wanted) > 2
+    assert played(scores, Presence(PresenceLimits(0.5, 0.45, frames / 4))) == wanted
 
 
 def test_without_a_minimum_time_every_crossing_is_told() -> None:
@@ -147,3 +165,9 @@ def test_an_outage_is_longer_than_the_minimum_time() -> None:
     patient = Presence(PresenceLimits(enter=0.6, leave=0.4, duration_s=5.0))
     told = seen_at([step / 4 for step in range(25)] + [10.0, 10.25], patient)
     assert [kind for _, kind, _ in told] == ["entered"]
+
+
+def test_the_next_file_begins_anew() -> None:
+    times_s = [step / 4 for step in range(9)]
+    told = seen_at(times_s + times_s, Presence(LIMITS))
+    assert told == [(1.0, "entered", 1.0), (0.0, "left", 2.0), (1.0, "entered", 1.0)]
