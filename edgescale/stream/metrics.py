@@ -9,7 +9,7 @@ two runs in one process never mix.
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from edgescale.errors import SinkFailed
+from edgescale.stream.extras import needing
 from edgescale.stream.snapshot import Snapshot, SourceStatus
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -48,14 +48,10 @@ def metrics_text(snapshot: Snapshot) -> bytes:
     """Returns the metrics in Prometheus' text format; seconds, bytes and counts throughout.
 
     Raises:
-        SinkFailed: prometheus-client is not installed.
+        SinkFailed: prometheus-client is not installed or does not work.
     """
-    try:
+    with needing("/metrics", "prometheus-client", "web"):
         from prometheus_client import CollectorRegistry, generate_latest
-    except ImportError as problem:
-        raise SinkFailed(
-            "metrics need prometheus-client; install it with: pip install 'edgescale[web]'"
-        ) from problem
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(snapshot))
     return generate_latest(registry)

@@ -5,14 +5,18 @@ topic is replaced; events are kept in order, the oldest go first when the broker
 """
 
 import logging
+import socket
 import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from edgescale.errors import SinkFailed
+from edgescale.stream.extras import needing
 from edgescale.stream.mqtt.settings import MqttSettings
 
 log = logging.getLogger(__name__)
@@ -24,7 +28,13 @@ _KEEPALIVE_S = 30
 _FINISH_S = 1.5
 _CONNECT_S = 2.5
 _JOIN_S = 3.0
+_ANSWER_S = 8.0  # after it was reached a broker says whether it takes us
 _QOS = 1
+_PLAINLY = {  # what paho calls the ends of a connection
+    "Unspecified error": "the connection broke off",
+    "Keep alive timeout": f"no answer for {_KEEPALIVE_S} s",
+    "Protocol error": "what came is not MQTT",
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,7 @@ class BrokerLink:
         will: what the broker says when this process is gone without a word; who else says it is
             heard.
         delays_s: shortest and longest wait between two attempts.
+        clock: in seconds, monotonic.
 
     Attributes:
         connections: how often the broker was reached; a new number wants everything said again.
@@ -60,17 +71,20 @@ class BrokerLink:
         will: Message,
         *,
         delays_s: tuple[float, float] = (1.0, 30.0),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Begins to connect, in a thread of its own; a broker that is down is no error.
 
         Raises:
-            SinkFailed: paho-mqtt is not installed, or the CA file cannot be used.
+            SinkFailed: paho-mqtt is not installed or does not work, or the CA file cannot be used.
         """
-        self._settings, self._will = settings, will
+        self._settings, self._will, self._clock = settings, will, clock
         self._events: deque[Message] = deque()
         self._states: dict[str, Message] = {}
         self._under_way: deque[tuple[Any, Message]] = deque()
         self._connected = threading.Event()
+        # Since when a broker was reached that has not yet said whether it takes us.
+        self._opening: tuple[socket.socket, float] | None = None
         self._closing = False
         self.connections = self.contradicted = self.dropped = self.sent = 0
         self.error = "not connected yet"
@@ -96,7 +110,11 @@ class BrokerLink:
             self.dropped += 1
 
     def flush(self) -> None:
-        """Hands over what waits, as far as the broker keeps up; never waits."""
+        """Hands over what waits, as far as the broker keeps up; never waits.
+
+        To be called every few seconds at least: it also ends a connection that brings nothing.
+        """
+        self._end_silence()
         while self._under_way and _done(self._under_way[0][0]):
             self.sent += self._under_way.popleft()[1].counted
         while self.connected and len(self._under_way) < _MOST_UNDER_WAY:
@@ -127,19 +145,22 @@ class BrokerLink:
     def _waits(self) -> bool:
         return bool(self._states or self._events or self._under_way)
 
+    def _end_silence(self) -> None:
+        """Breaks off a connection whose broker says nothing at all; paho would wait for long."""
+        opening = self._opening
+        if opening is not None and self._clock() - opening[1] > _ANSWER_S:
+            with suppress(OSError):  # it ended just then
+                socket.socket.shutdown(opening[0], socket.SHUT_RDWR)  # TLS too, below it
+
     def _next(self) -> Message | None:
         if self._states:
             return self._states.pop(next(iter(self._states)))
         return self._events.popleft() if self._events else None
 
     def _new_client(self, delays_s: tuple[float, float]) -> Any:
-        try:
+        with needing("mqtt", "paho-mqtt>=2", "mqtt"):
             from paho.mqtt.client import Client
             from paho.mqtt.enums import CallbackAPIVersion
-        except ImportError as problem:
-            raise SinkFailed(
-                "mqtt needs paho-mqtt 2; install it with: pip install 'edgescale[mqtt]'"
-            ) from problem
         settings = self._settings
         client = Client(CallbackAPIVersion.VERSION2)
         client.suppress_exceptions = True
@@ -152,6 +173,7 @@ class BrokerLink:
         client.reconnect_delay_set(*delays_s)
         client.max_inflight_messages_set(_MOST_UNDER_WAY)
         client.max_queued_messages_set(MOST_EVENTS)
+        client.on_socket_open = self._on_socket_open
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
@@ -178,7 +200,11 @@ class BrokerLink:
                 self._lost(f"{problem.__class__.__name__}: {problem}")
                 time.sleep(1.0)
 
+    def _on_socket_open(self, client: Any, data: Any, plug: socket.socket) -> None:
+        self._opening = (plug, self._clock())
+
     def _on_connect(self, client: Any, data: Any, flags: Any, reason: Any, properties: Any) -> None:
+        self._opening = None
         if reason.is_failure:
             self._lost(f"refused: {reason}")
             return
@@ -207,8 +233,16 @@ class BrokerLink:
     def _on_disconnect(
         self, client: Any, data: Any, flags: Any, reason: Any, properties: Any
     ) -> None:
-        if not self._closing and not self.error:
-            self._lost(f"lost: {reason}")
+        why = _PLAINLY.get(str(reason), str(reason))
+        opening, self._opening = self._opening, None
+        if self._closing:
+            pass
+        elif self.connected:
+            self._lost(f"lost: {why}")
+        elif opening is not None:  # else it has refused us, which is said already
+            silent = self._clock() - opening[1] > _ANSWER_S
+            why = f"for {_ANSWER_S:g} s" if silent else why
+            self._lost(f"takes the connection but gives no MQTT answer ({why})")
         self._connected.clear()
 
     def _lost(self, why: str) -> None:

@@ -5,6 +5,7 @@ which OpenCV's wheel can write. All three play on when the program was killed wh
 """
 
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from edgescale.units import mib
 
 SUFFIXES = (".mp4", ".mkv", ".avi")
 INSTALL_VIDEO = "pip install 'edgescale[video]'"
+_REINSTALL = "the one here does not work: pip install --force-reinstall av"
 _SMALLEST_PX = 16  # the encoders refuse less, and odd sizes
 _LARGEST_PX = 8190  # MPEG-4 part 2 has 13 bits for a side, and no browser plays larger H.264
 _FREE_BYTES = 2**20  # more than one frame, so that the disk is never quite full
@@ -41,20 +43,30 @@ class Encoder(Protocol):
         """
 
 
-def check_format(path: Path) -> None:
-    """Checks that video with this ending can be written here.
+def check_ending(path: Path) -> None:
+    """Checks that video is written with this ending, wherever the needed packages are.
 
     Raises:
-        SinkFailed: it cannot be; the sentence names what can.
+        SinkFailed: it is not; the sentence names what is.
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise SinkFailed(
             f"{path}: video is saved as .mp4, .mkv or .avi, not as '{suffix or path.name}'"
         )
-    if suffix == ".mp4" and not has_pyav():
+
+
+def check_format(path: Path) -> None:
+    """Checks that video with this ending can be written here.
+
+    Raises:
+        SinkFailed: it cannot be; the sentence names what can.
+    """
+    check_ending(path)
+    if path.suffix.lower() == ".mp4" and not has_pyav():
+        advice = INSTALL_VIDEO if find_spec("av") is None else _REINSTALL
         raise SinkFailed(
-            f"{path}: an .mp4 that survives a kill or a power cut needs PyAV; {INSTALL_VIDEO}, or"
+            f"{path}: an .mp4 that survives a kill or a power cut needs PyAV; {advice}, or"
             f" save to {path.with_suffix('.mkv').name} instead"
         )
 
@@ -63,7 +75,7 @@ def has_pyav() -> bool:
     """Says whether PyAV is here and works."""
     try:
         import av  # noqa: F401 - the import is the question
-    except (ImportError, OSError):
+    except Exception:  # noqa: BLE001 - a broken package fails with whatever it likes
         return False
     return True
 

@@ -2,7 +2,8 @@
 
 A browser on this machine may be steered by a foreign page (DNS rebinding, pictures of other sites),
 hence the Host header is checked even on loopback, where no token is needed. The token itself is
-given once, in a header or a form, and never stands in an address, a cookie or a log.
+given once, in a header or a form, and never stands in an address, a cookie or a log. What is posted
+comes from a page of our own, or from a client that is no browser and names no origin.
 """
 
 import hashlib
@@ -22,6 +23,8 @@ SESSION_S = 30 * 24 * 3600
 _MOST_SESSIONS = 64
 _PUBLIC = ("/login", "/healthz")
 _PUBLIC_FOLDER = "/static/"
+_READING = ("GET", "HEAD")
+_HTTP_PORT = "80"
 
 
 class Verdict(Enum):
@@ -44,6 +47,7 @@ class Asked:
     session: str = ""
     fetch_site: str = ""
     fetch_mode: str = ""
+    origins: tuple[str, ...] = ()
 
 
 class Access:
@@ -79,7 +83,8 @@ class Access:
                 f" {SHORTEST_TOKEN} are needed, for example from 'openssl rand -hex 16'"
             )
         self._address = address
-        self._names = _own_names(address).union(further)
+        self._further = frozenset(further)
+        self._names = _own_names(address) | self._further
         self._token = None if token is None else _bytes(token)
         self._sessions: OrderedDict[bytes, float] = OrderedDict()  # sha256 of the id: its end
 
@@ -90,8 +95,10 @@ class Access:
 
     def verdict(self, asked: Asked, now_s: float) -> Verdict:
         """Judges a request; ``now_s`` is a monotonic clock."""
-        if len(asked.hosts) != 1 or not self._is_ours(asked.hosts[0]):
+        if len(asked.hosts) != 1 or not self._is_ours(_host_and_port(asked.hosts[0])[0]):
             return Verdict.WRONG_HOST
+        if asked.method not in _READING and not self._may_send(asked.origins, asked.hosts[0]):
+            return Verdict.CROSS_SITE
         if asked.fetch_site == "cross-site" and not (
             asked.method == "GET" and asked.fetch_mode == "navigate"
         ):
@@ -126,8 +133,28 @@ class Access:
         scheme, _, token = authorization.partition(" ")
         return scheme.lower() == "bearer" and self.is_right(token.strip())
 
-    def _is_ours(self, header: str) -> bool:
-        name = _host_name(header)
+    def _may_send(self, origins: tuple[str, ...], header: str) -> bool:
+        host = _host_and_port(header)
+        return all(self._is_own_origin(origin, host) for origin in origins)
+
+    def _is_own_origin(self, origin: str, host: tuple[str, str]) -> bool:
+        """Says whether a page of ours has sent something; ``null`` is none.
+
+        Any number may be a foreign site's here, even where all of ours are answered. Another port
+        of this machine is another's page, unless a proxy has given ours that port: one with TLS, or
+        one whose name was given.
+        """
+        scheme, _, authority = origin.strip().lower().partition("://")
+        name, port = _host_and_port(authority)
+        number = ip_number(name)
+        local = number is not None and number.is_loopback
+        if scheme not in ("http", "https") or not (name in self._names | {host[0]} or local):
+            return False
+        if scheme == "https" or name in self._further:
+            return True
+        return (port or _HTTP_PORT) == (host[1] or _HTTP_PORT)
+
+    def _is_ours(self, name: str) -> bool:
         if name in self._names:
             return True
         number = ip_number(name)
@@ -145,14 +172,17 @@ def _own_names(address: Address) -> frozenset[str]:
     return frozenset(names)
 
 
-def _host_name(header: str) -> str:
-    """Returns the host of a Host header without port, brackets and case; empty if it has none."""
+def _host_and_port(header: str) -> tuple[str, str]:
+    """Returns the host of a Host header without brackets and case, and its port or nothing.
+
+    Both are empty where it has none.
+    """
     header = header.strip().lower()
     if header.startswith("["):
         name, bracket, rest = header[1:].partition("]")
-        return name if bracket and _is_port(rest) else ""
+        return (name, rest[1:]) if bracket and _is_port(rest) else ("", "")
     name, colon, port = header.partition(":")
-    return name.removesuffix(".") if _is_port(colon + port) else ""
+    return (name.removesuffix("."), port) if _is_port(colon + port) else ("", "")
 
 
 def _is_port(text: str) -> bool:

@@ -38,6 +38,11 @@ _AFTER_A_WRONG_TOKEN_S = 0.5
 _WRONG = "<!-- wrong -->"
 _WRONG_TOKEN = '<p class="wrong" role="alert">That is not the token of this run.</p>'
 
+_FOREIGN = (
+    "another site's page may not use this one; if that is a proxy's name for it, give that name"
+    " with --web-name\n"
+)
+
 log = logging.getLogger(__name__)
 
 
@@ -90,7 +95,7 @@ class Routes:
         if verdict is Verdict.WRONG_HOST:
             return text_response(421, "this name is not one of the page's; use its address\n")
         if verdict is Verdict.CROSS_SITE:
-            return text_response(403, "another site's page may not use this one\n")
+            return text_response(403, _FOREIGN)
         if verdict is Verdict.NEEDS_TOKEN:
             if request.path == "/" and request.method == "GET":
                 return redirect("/login")
@@ -115,6 +120,7 @@ class Routes:
             session=self._session(request),
             fetch_site=headers.get("Sec-Fetch-Site", ""),
             fetch_mode=headers.get("Sec-Fetch-Mode", ""),
+            origins=tuple(headers.getall("Origin", ())),
         )
 
     def _session(self, request: "web.Request") -> str:

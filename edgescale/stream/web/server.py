@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from edgescale.errors import SinkFailed
+from edgescale.stream.extras import reason
 from edgescale.stream.web.connections import Connections
 
 if TYPE_CHECKING:
@@ -57,18 +58,25 @@ class Server:
         """Raises SinkFailed if the server broke down by itself."""
         if self._problem is not None:
             raise SinkFailed(
-                f"the page's server broke down ({self._problem}); start the run again"
+                f"the page's server broke down ({reason(self._problem)}); start the run again"
             ) from self._problem
 
     def close(self) -> None:
-        """Lets the viewers go, cuts off who is stuck after a second, and ends the thread."""
+        """Lets the viewers go, cuts off who is stuck after a second, and ends the thread.
+
+        Raises:
+            SinkFailed: it broke down by itself, which a short run may not have asked for before.
+        """
         self.soon(self._ended.set)
         self._thread.join()
+        self.check()
 
     def _serve(self) -> None:
         try:
             self._loop.run_until_complete(self._until_ended())
-        except Exception as problem:
+        except (OSError, ImportError) as problem:  # of this machine: the sentence says it all
+            self._problem = problem
+        except BaseException as problem:
             log.exception("the page's server broke down")
             self._problem = problem
         finally:

@@ -3,11 +3,10 @@
 import socket
 import time
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from edgescale.errors import SinkFailed
 from edgescale.stream.event import Event
+from edgescale.stream.extras import needing
 from edgescale.stream.web.access import Access
 from edgescale.stream.web.address import Address, listen, parse_address
 from edgescale.stream.web.audience import Audience
@@ -39,7 +38,7 @@ class WebSink:
 
     Raises:
         SinkFailed: no such address, the port is in use, a token that is missing or can be guessed,
-            a name that is none, or aiohttp is not installed.
+            a name that is none, or aiohttp is not installed or does not work.
     """
 
     name = "page"
@@ -57,7 +56,7 @@ class WebSink:
     ) -> None:
         where = parse_address(address)
         access = Access(where, token, names)
-        _check_installed()
+        _check_aiohttp()
         listening = listen(where)
         self.address = Address(where.host, listening.getsockname()[1])
         self._run, self._audience = monitor, Audience(monitor, pause_s)
@@ -102,7 +101,11 @@ class WebSink:
         self._server.soon(lambda: self._audience.observe(snapshot))
 
     def close(self) -> None:
-        """Shows the end to those who watch, and stops serving."""
+        """Shows the end to those who watch, and stops serving.
+
+        Raises:
+            SinkFailed: the server broke down before.
+        """
         self._publisher.close()
         self._server.close()
 
@@ -110,6 +113,7 @@ class WebSink:
         self._server.soon(lambda: self._audience.picture(source, jpeg))
 
 
-def _check_installed() -> None:
-    if find_spec("aiohttp") is None:
-        raise SinkFailed("the page needs aiohttp, which is missing: pip install 'edgescale[web]'")
+def _check_aiohttp() -> None:
+    """Imports it here: in the server's thread a broken one would be found when the run goes on."""
+    with needing("the page", "aiohttp", "web"):
+        from aiohttp import web  # noqa: F401 - the import is the question

@@ -66,9 +66,10 @@ def ticked(
 def test_results_events_and_discovery_arrive_and_a_clean_end_removes_them(tmp_path: Path) -> None:
     with Mosquitto(tmp_path) as broker, Listener(broker.port) as listener:
         with sink(broker.port) as one:
+            # First, since a new connection is told again what was shown before it.
+            assert ticked(one, listener, "edgescale/available", "online")
             one.result(Result("Katze\t\u00e4"))  # type: ignore[arg-type]
             one.event(Event("entered", "cat", {"source": "door", "label": "cat"}), None)
-            assert ticked(one, listener, "edgescale/available", "online")
             assert listener.waits_for("edgescale/door/event")
             assert listener.waits_for("edgescale/stats")
             assert until(lambda: "edgescale/door/classification" in retained(broker.port))

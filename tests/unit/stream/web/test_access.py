@@ -140,6 +140,55 @@ def test_other_sites_may_link_and_nothing_else(
     assert Access(LOOPBACK, None).verdict(asked, 0.0) is verdict
 
 
+@pytest.mark.parametrize(
+    ("address", "host", "origin", "allowed"),
+    [
+        (LOOPBACK, "localhost:8080", "http://localhost:8080", True),
+        (LOOPBACK, "127.0.0.1:8080", "http://LOCALHOST.:8080", True),
+        (LOOPBACK, "[::1]:8080", "http://[::1]:8080", True),
+        (LOOPBACK, "localhost:9000", "http://localhost:9000", True),  # through a tunnel
+        (LOOPBACK, "localhost:8080", "http://localhost:3000", False),  # another program here
+        (LOOPBACK, "localhost:8080", "http://localhost", False),
+        (LOOPBACK, "localhost", "http://localhost:80", True),
+        (LOOPBACK, "localhost:8080", "null", False),
+        (LOOPBACK, "localhost:8080", "", False),
+        (LOOPBACK, "localhost:8080", "localhost:8080", False),
+        (LOOPBACK, "localhost:8080", "http://", False),
+        (LOOPBACK, "localhost:8080", "file://localhost:8080", False),
+        (LOOPBACK, "localhost:8080", "http://evil.example:8080", False),
+        (LOOPBACK, "localhost:8080", "http://localhost.evil.example:8080", False),
+        (LOOPBACK, "localhost:8080", "http://localhost:8080@evil.example", False),
+        (LOOPBACK, "localhost:8080", "https://evil.example", False),
+        (ALL, "192.0.2.7:8080", "http://192.0.2.7:8080", True),
+        (ALL, "192.0.2.7:8080", "http://192.0.2.66:8080", False),  # a site that is a number
+        (ALL, "192.0.2.7:8080", "https://192.0.2.66", False),
+        (NAMED, "cam.example:8080", "http://cam.example:8080", True),
+        (NAMED, "cam.example:8080", "http://cam.example:3000", False),
+        # Behind a proxy with TLS that passes its Host on, with and without a port of its own, and
+        # one that sends its upstream's address.
+        (NAMED, "cam.example", "https://cam.example", True),
+        (NAMED, "cam.example", "https://cam.example:8443", True),
+        (LOOPBACK, "door.lan", "https://door.lan", True),
+        (LOOPBACK, "127.0.0.1:8080", "https://door.lan", True),
+        (LOOPBACK, "127.0.0.1:8080", "http://door.lan", True),
+        (LOOPBACK, "127.0.0.1:8080", "https://other.lan", False),
+    ],
+)
+def test_only_our_own_pages_may_post(
+    address: Address, host: str, origin: str, allowed: bool
+) -> None:
+    asked = Asked("POST", "/login", (host,), origins=(origin,))
+    access = Access(address, TOKEN, ["door.lan"])
+    assert access.verdict(asked, 0.0) is (Verdict.ALLOW if allowed else Verdict.CROSS_SITE)
+    assert access.verdict(replace(asked, origins=()), 0.0) is Verdict.ALLOW  # curl names none
+    assert access.verdict(replace(asked, method="GET"), 0.0) is Verdict.ALLOW
+
+
+def test_of_two_origins_both_are_ours() -> None:
+    asked = Asked("POST", "/login", ("localhost",), origins=("http://localhost", "null"))
+    assert Access(LOOPBACK, TOKEN).verdict(asked, 0.0) is Verdict.CROSS_SITE
+
+
 def test_a_session_lasts_until_it_ends() -> None:
     access = Access(ALL, TOKEN)
     session = access.open_session(now_s=100.0)

@@ -1,15 +1,21 @@
 """The page over HTTP, asked by a client of its own: who gets in, what comes with each answer."""
 
 import logging
+import re
 import socket
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 
 from edgescale.errors import SinkFailed
 from edgescale.stream.web import WebSink
+from edgescale.stream.web.routes import Routes
 from tests.page_client import talk
 from tests.watched_run import WatchedRun
 
@@ -72,7 +78,7 @@ def test_every_answer_has_the_strict_headers(page: WebSink, path: str) -> None:
         " connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     )
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Referrer-Policy"] == "same-origin"
     assert headers["Server"] == "edgescale"
 
 
@@ -197,9 +203,57 @@ def test_a_source_that_is_none_has_no_picture(page: WebSink) -> None:
 def test_without_aiohttp_one_sentence_says_what_to_install(
     run: WatchedRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgescale.stream.web.sink.find_spec", lambda name: None)
-    with pytest.raises(SinkFailed, match=r"pip install 'edgescale\[web\]'"):
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    with pytest.raises(SinkFailed, match=r"is missing: pip install 'edgescale\[web\]'"):
         WebSink("0", None, run)
+
+
+def test_a_broken_aiohttp_is_told_before_anything_is_served(
+    run: WatchedRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in [one for one in sys.modules if one.partition(".")[0] == "aiohttp"]:
+        monkeypatch.delitem(sys.modules, name)
+    (tmp_path / "aiohttp.py").write_text("raise ImportError('undefined symbol\\nand more')")
+    monkeypatch.syspath_prepend(tmp_path)
+    said = (
+        r"does not work \(ImportError: undefined symbol\): pip install --force-reinstall aiohttp$"
+    )
+    with pytest.raises(SinkFailed, match=said):
+        WebSink("0", None, run)
+    assert not [one for one in threading.enumerate() if one.name == "page-server"]
+
+
+@pytest.mark.parametrize(
+    ("problem", "logged"), [(OSError("no memory"), 0), (KeyError(), 1), (SystemExit(3), 1)]
+)
+def test_a_server_that_broke_down_is_told_at_the_end_at_the_latest(
+    run: WatchedRun,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    problem: BaseException,
+    logged: int,
+) -> None:
+    monkeypatch.setattr(Routes, "application", Mock(side_effect=problem))
+    page = WebSink("127.0.0.1:0", None, run)
+    said = f"the page's server broke down ({type(problem).__name__}"
+    with pytest.raises(SinkFailed, match=re.escape(said)):
+        page.close()
+    assert len(caplog.messages) == logged  # what only a mistake of ours explains
+
+
+def test_a_foreign_page_signs_nobody_in_or_out(secured: WebSink) -> None:
+    async def post(client: "aiohttp.ClientSession") -> list[int]:
+        own = f"http://127.0.0.1:{secured.address.port}"
+        statuses = []
+        for origin in ({"Origin": "http://evil.example"}, {"Origin": "null"}, {"Origin": own}, {}):
+            for path in ("/login", "/logout"):
+                async with client.post(
+                    path, data={"token": TOKEN}, headers=origin, allow_redirects=False
+                ) as reply:
+                    statuses.append(reply.status)
+        return statuses
+
+    assert talk(secured, post) == [403] * 4 + [303] * 4
 
 
 @pytest.mark.parametrize(
