@@ -10,7 +10,13 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from edgescale.cli.classify_options import CONFIG, GroupedCommand, source_options, specs_of
+from edgescale.cli.classify_options import (
+    CONFIG,
+    GroupedCommand,
+    refused_as_usage,
+    source_options,
+    specs_of,
+)
 from edgescale.cli.classify_output_flags import output_options, settings_of
 from edgescale.cli.classify_outputs import add_sinks
 from edgescale.cli.classify_summary import summary_text
@@ -87,19 +93,20 @@ def _number(ctx: click.Context, param: click.Parameter, value: float | None) -> 
     "--enter",
     type=FiniteRange(0, 1, min_open=True),
     metavar="SCORE",
-    help=f"A label enters at this score (an event; {_LIMITS.enter} where an output needs it).",
+    help=f"A label enters (an event) once its score stays at or above this ({_LIMITS.enter});"
+    " each of these three flags asks for events, as do outputs that need them.",
 )
 @click.option(
     "--leave",
     type=FiniteRange(0, 1, min_open=True),
     metavar="SCORE",
-    help=f"It leaves below this one ({_LIMITS.leave}).",
+    help=f"It leaves once its score stays below this ({_LIMITS.leave}, or --enter if lower).",
 )
 @click.option(
     "--presence-time",
     type=FiniteRange(0, 3600),
     metavar="SECONDS",
-    help=f"Either must hold for so long ({_LIMITS.duration_s:g}).",
+    help=f"Either must hold for so long without a break ({_LIMITS.duration_s:g}).",
 )
 @output_options
 @click.option("--max-frames", type=click.IntRange(1), metavar="N", help="Stop after N frames.")
@@ -130,17 +137,19 @@ def command(
     that is lost is opened again. Ctrl-C ends the run and keeps what was saved.
     """
     model = _model(flags, budget)
-    outputs = settings_of(config.outputs, flags)
-    specs = specs_of(
-        config,
-        flags["sources"],
-        {field: flags[field] for field in ("roi", "rotate", "max_fps")},
-        {
-            "size": flags["camera_size"],
-            "fps": flags["camera_fps"],
-            "pixel_format": flags["camera_format"],
-        },
-    )
+    with refused_as_usage():
+        outputs = settings_of(config.outputs, flags)
+        specs = specs_of(
+            config,
+            flags["sources"],
+            {field: flags[field] for field in ("roi", "rotate", "max_fps")},
+            {
+                "size": flags["camera_size"],
+                "fps": flags["camera_fps"],
+                "pixel_format": flags["camera_format"],
+            },
+        )
+    presence = _presence(flags, wanted=outputs.want_presence)
     with ExitStack() as stack:
         stack.enter_context(terminable())
         pipeline = Pipeline(
@@ -155,7 +164,7 @@ def command(
             top_k=flags["top_k"],
             threshold=flags["threshold"],
             smooth_s=flags["smooth"],
-            presence=_presence(flags, wanted=outputs.want_presence),
+            presence=presence,
             max_frames=flags["max_frames"],
             duration_s=flags["duration"],
             profiles=profiles,
@@ -205,12 +214,13 @@ def _presence(flags: dict[str, Any], *, wanted: bool) -> PresenceLimits | None:
     enter, leave, duration_s = flags["enter"], flags["leave"], flags["presence_time"]
     if enter is leave is duration_s is None and not wanted:
         return None
-    if enter is None:
-        enter = max(_LIMITS.enter, leave or 0.0)
+    enter, usual = (_LIMITS.enter, ", its default") if enter is None else (enter, "")
     if leave is None:
         leave = min(_LIMITS.leave, enter)
     if leave > enter:
-        raise click.UsageError(f"--leave {leave:g} is above --enter {enter:g}; lower it")
+        raise click.UsageError(
+            f"--leave {leave:g} is above --enter {enter:g}{usual}; lower it, or raise --enter"
+        )
     return PresenceLimits(enter, leave, _LIMITS.duration_s if duration_s is None else duration_s)
 
 

@@ -2,16 +2,20 @@
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from edgescale.cli.show import shown
+from edgescale.errors import ConfigError, EdgescaleError
 from edgescale.family.fields import did_you_mean
 from edgescale.stream.config.config import LiveConfig, read_config
 from edgescale.stream.sources.address import camera_number
+from edgescale.stream.sources.source import refuse_equal_names
 from edgescale.stream.sources.source_spec import SourceSpec, parse_source
 
 _SECTIONS = {
@@ -26,6 +30,22 @@ _SECTIONS = {
                 "mqtt_prefix", "mqtt_tls", "web", "web_name", "without"),
     "Run": ("config", "max_frames", "duration"),
 }  # fmt: skip
+
+
+@contextmanager
+def refused_as_usage() -> Iterator[None]:
+    """Makes what is wrong with a flag's value wrong usage; files and variables keep their error.
+
+    Raises:
+        click.UsageError: instead of any other error.
+        ConfigError: as it is.
+    """
+    try:
+        yield
+    except ConfigError:
+        raise
+    except EdgescaleError as problem:
+        raise click.UsageError(shown(str(problem))) from problem
 
 
 class GroupedCommand(click.Command):
@@ -184,11 +204,13 @@ def specs_of(
 
     Raises:
         click.UsageError: no source, a name that none has, or camera settings without a camera.
-        StreamError: a source that cannot be one.
+        StreamError: a source that cannot be one, or two flags that give the same name.
     """
     specs = [parse_source(text) for text in sources] if sources else list(config.sources)
     if not specs:
         raise click.UsageError("nothing to watch; give --source, or [[sources]] in a --config file")
+    if sources:
+        refuse_equal_names(specs)
     for field, values in shaping.items():
         for name, value in values:
             specs = _shaped(specs, field, name, value)

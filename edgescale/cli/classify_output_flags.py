@@ -10,6 +10,7 @@ import click
 from edgescale.stream.config.outputs import MQTT_PASSWORD, WEB_TOKEN, WEBHOOK_TOKEN
 from edgescale.stream.config.secrets import secret_of
 from edgescale.stream.mqtt.settings import PREFIX, MqttSettings, parse_broker
+from edgescale.stream.sinks import post
 from edgescale.stream.sinks.output_settings import (
     KeptFolder,
     OutputSettings,
@@ -17,6 +18,8 @@ from edgescale.stream.sinks.output_settings import (
     Recordings,
     Webhook,
 )
+from edgescale.stream.sinks.video_encoder import check_ending
+from edgescale.stream.web.address import host_name, parse_address
 
 _LEFT_OUT = ("save", "record", "snapshots", "window", "webhook", "mqtt", "web")
 
@@ -114,9 +117,12 @@ def settings_of(before: OutputSettings, flags: dict[str, Any]) -> OutputSettings
     Raises:
         click.UsageError: flags of MQTT without a broker or of the page without one, or an output
             that is left out and asked for.
-        EdgescaleError: a broker that cannot be one, or a variable that holds no secret.
+        ConfigError: a variable that holds no secret.
+        EdgescaleError: a value that none of these outputs could have.
     """
     before = _kept(before, flags)
+    if flags["save"] is not None:
+        check_ending(flags["save"])
     return replace(
         before,
         lines=_line_format(before.lines, flags["as_json"]),
@@ -154,6 +160,7 @@ def _in_folder(before: Any, folder: Path | None, kind: type[Any]) -> Any:
 def _webhook(before: Webhook | None, url: str | None) -> Webhook | None:
     if url is None:
         return before
+    post.parse_address(url, None)
     if before is not None and _host(url) == _host(before.url):
         return replace(before, url=url)
     token = secret_of(WEBHOOK_TOKEN, "--webhook")  # the file's token is not for another host
@@ -170,6 +177,10 @@ def _host(url: str) -> tuple[str, str]:
 
 
 def _page(before: Page | None, address: str | None, names: tuple[str, ...]) -> Page | None:
+    if address is not None:
+        parse_address(address)
+    for name in names:
+        host_name(name)
     if before is None and address is not None:
         before = Page(address, secret_of(WEB_TOKEN, "--web"))
     if before is None:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from edgescale.errors import ConfigError
 from edgescale.family.fields import Fields
 from edgescale.stream.config.secrets import read_secret, text_or_secret
-from edgescale.stream.sources.address import STDIN, camera_number, is_url
+from edgescale.stream.sources.address import STDIN, camera_number, holds_secret, is_url
 from edgescale.stream.sources.source_spec import SourceSpec, parse_source
 
 _LARGEST_PX = 65_535
@@ -48,7 +48,14 @@ def _address(fields: Fields, home: Path) -> str:
     if type(fields.take("address", None)) is int:
         address = str(fields.integer("address", high=_LAST_CAMERA))
     else:
+        is_in_file = fields.has("address")
         address = text_or_secret(fields, "address", home)
+        if is_in_file and holds_secret(address):
+            raise ConfigError(
+                f"{fields.where}.address: passwords and tokens do not belong in this file; give"
+                " user and password_file or password_env, or the whole address by address_env or"
+                " address_file"
+            )
     user = fields.text("user", None, longest=1_000)
     password = read_secret(fields, "password", home)
     if user is not None or password is not None:

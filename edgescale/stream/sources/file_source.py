@@ -73,7 +73,7 @@ class FileSource:
         """Closes the file; the iteration ends with the frame it is at."""
         self._closed = True
         if not self._reading.acquire(timeout=_READ_WAIT_S):
-            log.info("%s: still waits for its file; left to itself", self.name)
+            log.debug("%s: still waits for its file; left to itself", self.name)
             return
         self._reader.close()
         self._reading.release()

@@ -1,4 +1,4 @@
-"""Images one after another: those of a folder in natural order, or those that are named."""
+"""Images one after another, and what of a folder is read: images and videos in natural order."""
 
 import re
 import time
@@ -6,9 +6,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgescale.errors import DataError, StreamError
-from edgescale.inference.image_file import IMAGE_SUFFIXES, is_image_name, read_image
+from edgescale.inference.image_file import IMAGE_SUFFIXES, read_image
 from edgescale.stream.frame import Frame
 from edgescale.stream.sources.capture import LARGEST_PICTURE_PX, opencv
+
+# What cameras and programs write and FFmpeg opens; a folder may hold anything else beside them.
+_VIDEO_SUFFIXES = (
+    *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"),
+    *(".ogv", ".ts", ".webm", ".wmv"),
+)
 
 
 class Images:
@@ -40,20 +46,25 @@ class Images:
         """Does nothing: each image is closed when it is read."""
 
 
-def images_of(folder: Path) -> list[Path]:
-    """Returns the images directly in a folder, in natural order.
+def pictures_of(folder: Path) -> list[Path]:
+    """Returns the images and videos directly in a folder, in natural order; hidden ones are none.
 
     Raises:
         StreamError: there are none, or the folder cannot be listed.
     """
+    wanted = IMAGE_SUFFIXES + _VIDEO_SUFFIXES
     try:
-        found = [path for path in folder.iterdir() if is_image_name(path) and path.is_file()]
+        found = [
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in wanted and path.name[0] != "." and path.is_file()
+        ]
     except OSError as problem:
         raise StreamError(f"{folder}: cannot be listed ({problem.strerror})") from problem
     if not found:
         raise StreamError(
-            f"{folder}: holds no images; give a folder that holds them directly"
-            f" ({' '.join(IMAGE_SUFFIXES)})"
+            f"{folder}: holds no images or videos; give a folder that holds them directly"
+            f" ({' '.join(wanted)})"
         )
     return sorted(found, key=lambda path: natural_key(path.name))
 

@@ -89,6 +89,7 @@ class LiveSource:
         self._stop = threading.Event()
         self._health = Outages(name)
         self._captured, self._heard_s = 0, 0.0
+        self._left_to_itself = False
         self._staleness = Staleness(drain=opener.drain)
         self._back_off = BackOff(self._timing.clock, self._timing.sleep or self._stop.wait)
         self._capture = opener.open()
@@ -152,10 +153,12 @@ class LiveSource:
             self._capture.release()
             self._health.end(self._timing.clock())
             return
-        if self._thread is not threading.current_thread():
-            self._thread.join(wait_s)
-        if self._thread.is_alive():
-            log.info("%s: still waits for a frame; left to itself", self.name)
+        if self._thread is threading.current_thread() or self._left_to_itself:
+            return
+        self._thread.join(wait_s)
+        self._left_to_itself = self._thread.is_alive()
+        if self._left_to_itself:
+            log.debug("%s: still waits for a frame; left to itself", self.name)
 
     def _capture_all(self) -> None:
         error: EdgescaleError | None = SourceLost(f"{self.name}: its reader failed")
@@ -180,6 +183,10 @@ class LiveSource:
                 capture.release()
             if self._stop.is_set():
                 return
+            if self._staleness.lost():
+                reason += (
+                    ", and all that came had been buffered, as from a file: from now on it is used"
+                )
             self._lost(reason)
             capture = self._reopened()
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from edgescale.errors import SourceNotFound, StreamError
-from edgescale.stream.sources.address import endpoint, redacted, scheme
+from edgescale.stream.sources.address import endpoint, scheme
 from edgescale.stream.sources.capture import OPEN_TIMEOUT_S, VideoCapture, open_ffmpeg, opencv
 from edgescale.stream.sources.live_source import Opener
 from edgescale.stream.sources.video_file import Video
@@ -96,12 +96,15 @@ def _connects(place: tuple[str, int]) -> bool:
 
 def _why_not(name: str, address: str, timeout_s: float) -> str:
     """FFmpeg's reason is lost in OpenCV; whether its port answers tells the most likely one."""
-    start = f"source '{name}': {redacted(address)} cannot be opened"
-    if redacted(address) == name:
-        start = f"source '{name}': cannot be opened"
+    start = f"source '{name}': cannot be opened"
+    if scheme(address) == "srt":
+        return (
+            f"{start}; check that it is sending, and that OpenCV reads srt (pip's does not): else"
+            " give --source - and pipe 'ffmpeg -i ADDRESS -f mjpeg -' into it"
+        )
     place = endpoint(address)
     if place is None:
-        return f"{start} within {timeout_s:g} s; check that it is sending and its address"
+        return f"{start}; check its address, and that it is sending: it has {timeout_s:g} s"
     host, port = place
     if not _connects(place):
         return f"{start}: nothing answers at {host} port {port}; check the address and the network"

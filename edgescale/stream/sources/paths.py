@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from edgescale.errors import SourceNotFound, StreamError
 from edgescale.stream.sources.address import STDIN, is_glob, scheme
-from edgescale.stream.sources.image_folder import images_of, natural_key
+from edgescale.stream.sources.image_folder import natural_key, pictures_of
 
 
 def paths_of(name: str, address: str) -> list[Path]:
@@ -21,7 +21,7 @@ def paths_of(name: str, address: str) -> list[Path]:
 
     Raises:
         SourceNotFound: there is none.
-        StreamError: the place cannot be read, or a folder holds no images.
+        StreamError: the place cannot be read, or a folder holds no images or videos.
     """
     text = unquote(address.partition("://")[2]) if scheme(address) == "file" else address
     path = Path(text)
@@ -35,11 +35,11 @@ def paths_of(name: str, address: str) -> list[Path]:
             raise StreamError(f"source '{name}': cannot be read ({problem.strerror})") from problem
         raise SourceNotFound(
             f"source '{name}': no such file, folder or camera; give a camera number such as 0,"
-            " /dev/video0, a video file, an image, a folder of images, a pattern such as '*.jpg' or"
-            " a URL"
+            " /dev/video0, a video file, an image, a folder of them, a pattern such as '*.jpg' or a"
+            " URL"
         ) from problem
     if stat.S_ISDIR(mode):
-        return images_of(path)
+        return pictures_of(path)
     if not stat.S_ISREG(mode):
         raise SourceNotFound(f"source '{name}': is no file, folder or camera (/dev/video<N>)")
     return [path]

@@ -68,10 +68,21 @@ class Staleness:
         self._waits_s: deque[float] = deque(maxlen=31)
         self._draining, self._in_a_row = drain, 0
         self._since_s: float | None = None
+        self._starved = False
 
     def opened(self) -> None:
         """Begins anew after an opening; what was learnt of the interval is kept."""
-        self._draining, self._in_a_row, self._since_s = self._drain, 0, None
+        self._draining, self._in_a_row, self._since_s = self._drain and not self._starved, 0, None
+
+    def lost(self) -> bool:
+        """Notes that no more frames come; says whether some came and all were of a backlog.
+
+        The next openings are then not drained, until frames have to be waited for: a short file on
+        a server, or a stream that always breaks off early, would else never give one.
+        """
+        starved = self._draining and self._since_s is not None
+        self._starved = self._starved or starved
+        return starved
 
     def is_stale(self, waited_s: float, interval_s: float, now_s: float) -> bool:
         """Says whether the frame at hand is of a backlog.
@@ -81,14 +92,16 @@ class Staleness:
             interval_s: since the frame before.
             now_s: monotonic clock.
         """
-        if not self._draining:
+        if not self._draining and not self._starved:
             self._waits_s.append(interval_s)
             return False
         if self._since_s is None:
             self._since_s = now_s
         usual_s = median(self._waits_s) if self._waits_s else _USUAL_INTERVAL_S
         self._in_a_row = self._in_a_row + 1 if waited_s >= usual_s / 2 else 0
+        is_live = self._in_a_row >= _WAITS_IN_A_ROW
+        self._starved = self._starved and not is_live
         self._draining = (
-            self._in_a_row < _WAITS_IN_A_ROW and 0 <= now_s - self._since_s < _LONGEST_DRAIN_S
+            self._draining and not is_live and 0 <= now_s - self._since_s < _LONGEST_DRAIN_S
         )
         return self._draining

@@ -33,6 +33,7 @@ __all__ = [
     "open_source",
     "open_sources",
     "parse_source",
+    "refuse_equal_names",
 ]
 
 
@@ -93,7 +94,7 @@ def open_sources(
     described = [one if isinstance(one, SourceSpec) else SourceSpec(str(one)) for one in specs]
     if not described:
         raise StreamError("there is no source; give a camera, file, folder or URL")
-    _refuse_equal_names(described)
+    refuse_equal_names(described)
     changed = threading.Condition()
     open_one = partial(open_source, on_event=on_event, timeout_s=timeout_s, changed=changed)
     found = opened_together([partial(open_one, spec) for spec in described], stopped)
@@ -210,10 +211,15 @@ def _stdin_mode() -> int:
         raise StreamError("standard input is closed; pipe MJPEG into it") from problem
 
 
-def _refuse_equal_names(specs: Sequence[SourceSpec]) -> None:
+def refuse_equal_names(specs: Sequence[SourceSpec]) -> None:
+    """Results, events and outputs tell sources by their names.
+
+    Raises:
+        StreamError: two have the same.
+    """
     names = [spec.name for spec in specs]
     for name in names:
         if names.count(name) > 1:
             raise StreamError(
-                f"two sources are named '{name}'; give each a name of its own: NAME={name}"
+                f"two sources are named '{name}'; give each a name of its own, as in door=ADDRESS"
             )

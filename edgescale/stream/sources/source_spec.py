@@ -12,7 +12,7 @@ from typing import Protocol
 
 from edgescale.errors import StreamError
 from edgescale.stream.frame import Frame
-from edgescale.stream.sources.address import STDIN, redacted
+from edgescale.stream.sources.address import STDIN, mistake, redacted
 
 _NAMED = re.compile(r"(?P<name>[A-Za-z][\w-]{0,31})=(?P<address>.+)", re.DOTALL | re.ASCII)
 # What stands before the address cannot be a part of a URL, so it holds no password.
@@ -127,6 +127,9 @@ class Source(Protocol):
 
 
 def _what_is_wrong(spec: SourceSpec) -> str | None:
+    misread = mistake(spec.address)
+    if misread:
+        return misread
     if spec.roi is not None and (min(spec.roi) < 0 or min(spec.roi[2:]) < 1):
         return f"region {spec.roi} is none; give x, y >= 0 and width, height >= 1 in pixels"
     if spec.rotate not in _ROTATIONS:

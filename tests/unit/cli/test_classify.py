@@ -257,7 +257,9 @@ def test_a_configuration_that_cannot_be_used_is_told(family: Path, tmp_path: Pat
 
 def test_presence_is_followed_only_where_somebody_asks(family: Path, tmp_path: Path) -> None:
     assert ran(family, "--source=0").arguments["presence"] is None
-    assert ran(family, "--source=0", "--leave=0.7").arguments["presence"].enter == 0.7
+    for flag, limits in (("leave=0.2", (0.6, 0.2)), ("presence-time=3", (0.6, 0.4, 3.0))):
+        given = ran(family, "--source=0", f"--{flag}").arguments
+        assert given["presence"] == PresenceLimits(*limits)
     assert ran(family, "--source=0", "--enter=0.2").arguments["presence"].leave == 0.2
     kept = ran(family, "--source=0", f"--snapshots={tmp_path / 'kept'}")
     assert kept.arguments["presence"] == PresenceLimits()
@@ -266,7 +268,7 @@ def test_presence_is_followed_only_where_somebody_asks(family: Path, tmp_path: P
 
 def test_where_one_output_cannot_be_had_none_stays_open(family: Path) -> None:
     pytest.importorskip("paho.mqtt.client")
-    result = classify(family, "--source=0", "--mqtt=127.0.0.1:1", "--web=99999")
+    result = classify(family, "--source=0", "--mqtt=127.0.0.1:1", "--web=no.invalid:80")
     assert isinstance(result.exception, SinkFailed)
     assert "mqtt" not in [thread.name for thread in threading.enumerate()]
 

@@ -124,7 +124,7 @@ def test_a_threshold_that_is_no_number_is_wrong_usage(tmp_path: Path) -> None:
 
 def test_an_output_that_cannot_be_written_is_found_before_anything_runs(tmp_path: Path) -> None:
     family = fake_family(tmp_path / "family", {"a": 1})
-    arguments = [str(family.folder), "--source=0", "--save", str(tmp_path / "out.webm")]
+    arguments = [str(family.folder), "--source=0", "--save", str(tmp_path / "none" / "out.mkv")]
     result = CliRunner().invoke(classify, arguments)
     assert isinstance(result.exception, SinkFailed)
 

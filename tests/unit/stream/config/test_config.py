@@ -172,7 +172,7 @@ def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
             '[[sources]]\naddress = "a.mp4"\nuser = "a"', "a password goes with", id="file user"
         ),
         pytest.param(
-            '[[sources]]\naddress = "rtsp://a:b@c"\nuser = "a"', "give one of both", id="two users"
+            '[[sources]]\naddress = "rtsp://a@c"\nuser = "a"', "give one of both", id="two users"
         ),
         pytest.param("[[sources]]\n", "'address' is missing", id="nothing"),
         pytest.param("[outputs.web]\naddress = true", "give a port", id="web"),
@@ -197,6 +197,19 @@ def test_a_secret_in_the_file_itself_is_refused_and_not_repeated(
     with pytest.raises(ConfigError, match=f"give {key}_file or {key}_env") as caught:
         read_config(written(tmp_path, f"[outputs.{table}\n{key} = 'geheim'"))
     assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://u:geheim@h/x", "rtsp://h/user=a_password=geheim_channel=1", "http://h?pw=geheim"],
+)
+def test_a_secret_in_an_address_is_refused_and_not_repeated(tmp_path: Path, address: str) -> None:
+    with pytest.raises(ConfigError, match=r"address: .* password_file .* address_env") as caught:
+        read_config(written(tmp_path, f'[[sources]]\naddress = "{address}"'))
+    assert "geheim" not in str(caught.value)
+    (tmp_path / "address").write_text(address)
+    (source,) = read_config(written(tmp_path, '[[sources]]\naddress_file = "address"\n')).sources
+    assert source.address == address
 
 
 def test_a_source_that_cannot_be_one(tmp_path: Path) -> None:

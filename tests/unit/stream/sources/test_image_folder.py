@@ -27,6 +27,24 @@ def test_a_folder_gives_its_images_in_natural_order(tmp_path: Path) -> None:
     assert natural_key("a2b") < natural_key("a10")
 
 
+def test_a_folder_gives_images_and_videos_as_a_pattern_does(tmp_path: Path) -> None:
+    for name in ("a2.png", "a10.png"):
+        cv2.imwrite(str(tmp_path / name), picture(height=48, width=64))
+    writer = cv2.VideoWriter(
+        str(tmp_path / "a3.AVI"), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (64, 48)
+    )
+    for grey in range(3):
+        writer.write(picture(grey, height=48, width=64))
+    writer.release()
+    (tmp_path / "a1.txt").write_text("no picture")
+    names = [frame.name for frame in open_source(tmp_path)]
+    assert names == ["a2.png", "a3.AVI", "a3.AVI", "a3.AVI", "a10.png"]
+    assert names == [frame.name for frame in open_source(str(tmp_path / "a*[!t]"))]
+    for path in tmp_path.glob("*.png"):
+        path.unlink()
+    assert [frame.index for frame in open_source(tmp_path)] == [0, 1, 2]
+
+
 def test_grey_and_transparent_images_become_three_channels(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "1.png"), np.full((4, 5), 9, np.uint8))
     cv2.imwrite(str(tmp_path / "2.png"), np.full((4, 5, 4), 9, np.uint8))
@@ -61,8 +79,9 @@ def test_an_unreadable_image_is_named_after_those_before_it(tmp_path: Path) -> N
         next(frames)
 
 
-def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StreamError, match="holds no images"):
+def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no picture")
+    with pytest.raises(StreamError, match="holds no images or videos"):
         open_source(tmp_path)
 
 

@@ -1,5 +1,7 @@
+import logging
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -73,6 +75,30 @@ def test_a_camera_that_stops_is_opened_again_and_both_are_told() -> None:
     assert second.released
 
 
+def test_a_stream_that_is_all_backlog_gives_frames_at_its_next_opening_and_says_so() -> None:
+    """As a short file of a server that tells neither its length nor ranges."""
+    shorts = [FakeCapture([picture(value)] * 3) for value in (1, 2)]
+    captures = [*shorts, FakeCapture([picture(3), EndOfStream()])]
+    events: list[Event] = []
+    clock = Clock()
+    source = LiveSource(
+        *("cam", replace(opener(*captures), drain=True)),
+        on_event=events.append,
+        timing=quick(clock),
+    )
+    frames = list(source)
+    assert [event.kind for event in events] == [
+        *("source-lost", "source-back", "source-lost", "source-back", "source-ended"),
+    ]
+    assert "all that came had been buffered, as from a file" in events[0].text
+    assert events[2].text == "cam: the stream broke off; trying to open it again"
+    assert frames[-1].image[0, 0, 0] == 3
+    (state,) = source.states()
+    assert state.captured == 7
+    assert len(frames) + state.dropped == 7
+    source.close()
+
+
 def test_a_damaged_frame_is_an_outage_too() -> None:
     events: list[Event] = []
     broken = FakeCapture([picture(), SourceLost("cam: a frame cannot be decoded")])
@@ -109,6 +135,22 @@ def test_a_read_that_does_not_come_back_is_noticed_and_closing_does_not_wait_for
     began_s = time.monotonic()
     source.close()
     assert time.monotonic() - began_s < 2
+    capture.gate.release()
+    assert capture.released.wait(10)
+
+
+def test_a_reader_that_is_stuck_is_waited_for_once_and_no_word_of_it_is_shown(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    capture = Gated()
+    source = LiveSource("cam", opener(capture))
+    source.start()
+    source.close(0.01)
+    began_s = time.monotonic()
+    source.close(5.0)
+    assert time.monotonic() - began_s < 2
+    assert not caplog.records
     capture.gate.release()
     assert capture.released.wait(10)
 

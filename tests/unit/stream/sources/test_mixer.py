@@ -187,6 +187,8 @@ def test_closing_cameras_that_are_all_stuck_takes_a_second_and_not_one_for_each(
 def test_equal_names_are_refused_before_anything_is_opened() -> None:
     with pytest.raises(StreamError, match=r"two sources are named 'nowhere\.mp4'"):
         open_sources(["nowhere.mp4", "nowhere.mp4"])
+    with pytest.raises(StreamError, match=r"'http://h/\?id=\*\*\*'; .* as in door=ADDRESS"):
+        open_sources(["http://h/?id=1", "http://h/?id=2"])
     with pytest.raises(StreamError, match="there is no source"):
         open_sources([])
 

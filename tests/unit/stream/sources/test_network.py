@@ -173,6 +173,36 @@ def test_what_gives_no_video_is_told_from_what_does_not_answer(tmp_path: Path) -
         open_source(f"{url}/x")
 
 
+def test_a_short_file_of_unknown_length_gives_frames(tmp_path: Path) -> None:
+    writer = cv2.VideoWriter(
+        str(tmp_path / "v.ts"), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), 25.0, (32, 24)
+    )
+    for index in range(50):
+        writer.write(picture(index))
+    writer.release()
+    with served(tmp_path) as url:
+        source = open_source(f"{url}/v.ts")
+        end = threading.Timer(5.0, source.close)  # where no frame comes
+        end.start()
+        frame = next(iter(source), None)
+        end.cancel()
+        end.join()
+        is_live = source.live
+        source.close()
+    assert is_live
+    assert frame is not None
+    assert frame.image.shape == (24, 32, 3)
+
+
+def test_why_a_stream_does_not_open_is_said_truthfully() -> None:
+    with pytest.raises(SourceNotFound, match=r"nothing answers at 127\.0\.0\.1 port 9;"):
+        open_source("ftp://127.0.0.1:9/x.ts")
+    with pytest.raises(SourceNotFound, match="that OpenCV reads srt"):
+        open_source("srt://127.0.0.1:9")
+    with pytest.raises(SourceNotFound, match="source 'yard': cannot be opened; check its address"):
+        open_source(SourceSpec("tcp://127.0.0.1:9/s3cret", "yard"))
+
+
 @pytest.mark.parametrize("address", ["pipe://0", "concat://a", "lavfi://testsrc"])
 def test_addresses_of_this_machine_are_no_streams(address: str) -> None:
     with pytest.raises(StreamError, match="is no kind of address that is read"):

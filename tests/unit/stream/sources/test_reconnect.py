@@ -79,5 +79,21 @@ def test_a_stream_faster_than_its_decoder_is_not_drained_for_ever() -> None:
     assert not staleness.is_stale(0.0, 0.01, 6.0)
 
 
+def test_a_stream_that_is_all_backlog_is_not_drained_again_until_it_has_to_be_waited_for() -> None:
+    staleness = Staleness(drain=True)
+    assert not staleness.lost()  # there was no frame at all
+    staleness.opened()
+    assert [staleness.is_stale(0.0, 0.001, 0.0) for _ in range(9)] == [True] * 9
+    assert staleness.lost()
+    for _ in range(2):  # and so the next openings
+        staleness.opened()
+        assert [staleness.is_stale(0.0, 0.001, 1.0) for _ in range(9)] == [False] * 9
+        assert not staleness.lost()
+    staleness.opened()
+    assert [staleness.is_stale(0.03, 0.033, 2.0) for _ in range(3)] == [False] * 3
+    staleness.opened()
+    assert staleness.is_stale(0.0, 0.001, 3.0)
+
+
 def test_a_pipe_is_never_drained() -> None:
     assert not Staleness(drain=False).is_stale(0.0, 0.01, 5.0)

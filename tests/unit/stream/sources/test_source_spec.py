@@ -10,7 +10,7 @@ from edgescale.stream.sources.source_spec import SourceSpec, parse_source
 def test_a_name_may_stand_before_the_address() -> None:
     spec = parse_source("door=rtsp://u:s3cret@cam/1?a=b")
     assert (spec.name, spec.address) == ("door", "rtsp://u:s3cret@cam/1?a=b")
-    assert parse_source("rtsp://cam/1?a=b").name == "rtsp://cam/1?a=b"
+    assert parse_source("rtsp://cam/1?fps=5").name == "rtsp://cam/1?fps=5"
     assert parse_source("1=2.mp4").address == "1=2.mp4"
 
 
@@ -57,6 +57,11 @@ def test_a_mistyped_url_shows_no_credentials_either(text: str) -> None:
 def test_values_no_source_could_have_are_refused(changes: dict[str, Any], text: str) -> None:
     with pytest.raises(StreamError, match=text):
         SourceSpec("0", **changes)
+
+
+def test_an_address_that_cannot_be_is_refused_before_it_is_opened() -> None:
+    with pytest.raises(StreamError, match=r"source 'rtsp://cam/1': a / \? or # in a user"):
+        parse_source("rtsp://u:s3c#ret@cam/1")
 
 
 def test_an_empty_address_is_refused() -> None:
