@@ -1,5 +1,6 @@
 """Brokers that are reached and are none: what is said of them, and that they are tried again."""
 
+import logging
 import socket
 import struct
 import threading
@@ -83,6 +84,12 @@ def resets(plug: socket.socket) -> None:
     plug.recv(1000)
     plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     plug.close()
+
+
+@pytest.fixture(autouse=True)
+def warnings_only(caplog: pytest.LogCaptureFixture) -> None:
+    """Tests before this one may have asked for more."""
+    caplog.set_level(logging.WARNING, logger="edgescale")
 
 
 def test_a_broker_that_never_answers_is_told_once_and_tried_again(
