@@ -132,9 +132,7 @@ def _leave_from_threads(status: int) -> None:
     others = [one for one in threading.enumerate() if one is not threading.current_thread()]
     if not any(one.daemon for one in others):
         return
-    for one in others:
-        if not one.daemon:
-            one.join()
+    threading._shutdown()  # type: ignore[attr-defined] # joins those that are not daemons
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):

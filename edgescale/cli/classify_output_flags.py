@@ -10,7 +10,6 @@ import click
 from edgescale.stream.config.outputs import MQTT_PASSWORD, WEB_TOKEN, WEBHOOK_TOKEN
 from edgescale.stream.config.secrets import secret_of
 from edgescale.stream.mqtt.settings import PREFIX, MqttSettings, parse_broker
-from edgescale.stream.sinks import post
 from edgescale.stream.sinks.output_settings import (
     KeptFolder,
     OutputSettings,
@@ -18,8 +17,6 @@ from edgescale.stream.sinks.output_settings import (
     Recordings,
     Webhook,
 )
-from edgescale.stream.sinks.video_encoder import check_ending
-from edgescale.stream.web.address import host_name, parse_address
 
 _LEFT_OUT = ("save", "record", "snapshots", "window", "webhook", "mqtt", "web")
 
@@ -122,6 +119,8 @@ def settings_of(before: OutputSettings, flags: dict[str, Any]) -> OutputSettings
     """
     before = _kept(before, flags)
     if flags["save"] is not None:
+        from edgescale.stream.sinks.video_encoder import check_ending
+
         check_ending(flags["save"])
     return replace(
         before,
@@ -160,6 +159,8 @@ def _in_folder(before: Any, folder: Path | None, kind: type[Any]) -> Any:
 def _webhook(before: Webhook | None, url: str | None) -> Webhook | None:
     if url is None:
         return before
+    from edgescale.stream.sinks import post
+
     post.parse_address(url, None)
     if before is not None and _host(url) == _host(before.url):
         return replace(before, url=url)
@@ -178,9 +179,13 @@ def _host(url: str) -> tuple[str, str]:
 
 def _page(before: Page | None, address: str | None, names: tuple[str, ...]) -> Page | None:
     if address is not None:
+        from edgescale.stream.web.address import parse_address
+
         parse_address(address)
-    for name in names:
-        host_name(name)
+    if names:
+        from edgescale.stream.web.address import host_name
+
+        names = tuple(map(host_name, names))
     if before is None and address is not None:
         before = Page(address, secret_of(WEB_TOKEN, "--web"))
     if before is None:
@@ -195,7 +200,7 @@ def _mqtt(before: MqttSettings | None, flags: dict[str, Any]) -> MqttSettings | 
     broker, user, tls = flags["mqtt"], flags["mqtt_user"], flags["mqtt_tls"]
     prefix = flags["mqtt_prefix"]
     if broker is None and before is None:
-        if not user is prefix is tls is None:
+        if user is not None or prefix is not None or tls:
             raise click.UsageError("--mqtt-... flags need a broker; give --mqtt too")
         return None
     changes: dict[str, Any] = {}

@@ -1,14 +1,14 @@
 """From the outputs that were asked for to the sinks of a run; each imported when it is wanted."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
 import click
 
 from edgescale.stream.notify import Notifier, NotifySink
 from edgescale.stream.pipeline import Pipeline
-from edgescale.stream.silence import longest_pause_s
+from edgescale.stream.silence import wanted_pauses_s
 from edgescale.stream.sinks.lines import JsonSink, TextSink
 from edgescale.stream.sinks.output_settings import OutputSettings
 from edgescale.stream.sinks.outputs import Sink
@@ -37,11 +37,11 @@ def _sinks(
         from edgescale.stream.sinks.window import WindowSink
 
         yield WindowSink()
-    pause_s = longest_pause_s(specs)
-    yield from _network(pipeline, settings, pause_s)
+    pauses_s = wanted_pauses_s(specs)
+    yield from _network(pipeline, settings, pauses_s)
     notifier = Notifier()
     if notifier.wanted:
-        yield NotifySink(notifier, pipeline.monitor.snapshot, pause_s)
+        yield NotifySink(notifier, pipeline.monitor.snapshot, pauses_s)
 
 
 def _lines(settings: OutputSettings, specs: Sequence[SourceSpec]) -> Iterator[Sink]:
@@ -75,7 +75,9 @@ def _files(settings: OutputSettings, specs: Sequence[SourceSpec]) -> Iterator[Si
         yield SnapshotSink(kept.folder, max_bytes=kept.max_bytes, max_age_s=kept.max_age_s)
 
 
-def _network(pipeline: Pipeline, settings: OutputSettings, pause_s: float) -> Iterator[Sink]:
+def _network(
+    pipeline: Pipeline, settings: OutputSettings, pauses_s: Mapping[str, float]
+) -> Iterator[Sink]:
     if (webhook := settings.webhook) is not None:
         from edgescale.stream.sinks.webhook import WebhookSink
 
@@ -87,7 +89,7 @@ def _network(pipeline: Pipeline, settings: OutputSettings, pause_s: float) -> It
     if (web := settings.web) is not None:
         from edgescale.stream.web.sink import WebSink
 
-        page = WebSink(web.address, web.token, pipeline.monitor, pause_s, names=web.names)
+        page = WebSink(web.address, web.token, pipeline.monitor, pauses_s=pauses_s, names=web.names)
         click.echo(f"page: {page.url}", err=True)
         if not page.address.loopback:
             click.echo(

@@ -76,12 +76,12 @@ class NotifySink:
         self,
         notifier: Notifier,
         snapshot: Callable[[], Snapshot],
-        pause_s: float = 0.0,
+        pauses_s: Mapping[str, float],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Takes what to tell, where to read it, and for how long results may stay away."""
-        self._notifier, self._snapshot, self._pause_s = notifier, snapshot, pause_s
-        self._silence = Silence(clock)
+        """Takes what to tell, where to read it, and how long results of a source may stay away."""
+        self._notifier, self._snapshot = notifier, snapshot
+        self._silence = Silence(pauses_s, clock)
         self._ready = False
         self._status = ""
 
@@ -103,7 +103,7 @@ class NotifySink:
         if status != self._status:
             self._status = status
             self._notifier.status(status)
-        if self._silence.observe(now) <= self._pause_s:
+        if self._silence.observe(now) <= self._silence.wanted_s:
             self._notifier.tell("WATCHDOG=1")
 
     def close(self) -> None:

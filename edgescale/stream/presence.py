@@ -134,12 +134,15 @@ class _Times:
         last_s, self.last_s = self.last_s, at_s
         if last_s is None:
             return False
-        interval_s, known = abs(at_s - last_s), self.intervals_s
-        outage = interval_s > shortest_s and (
-            not known or interval_s > _OUTAGE * median(known)  # cheap: of five, and seldom
-        )
+        interval_s, known = at_s - last_s, self.intervals_s
+        if 0 <= interval_s <= shortest_s:
+            known.append(interval_s)
+            return False
+        usual_s = median(known) if known else 0.0
+        if interval_s < 0:
+            return -interval_s > usual_s / 2  # less is a file's unsteady clock
         known.append(interval_s)
-        return outage
+        return interval_s > _OUTAGE * usual_s
 
 
 def _event(kind: str, source: str, label: str, score: float, duration_s: float) -> Event:

@@ -96,6 +96,7 @@ def test_a_thread_that_is_left_to_itself_never_sees_python_taken_down(left: bool
     """OpenCV's C++ would answer that with an abort; all else of an orderly end is done."""
     program = f"""
 import atexit, sys, threading, time
+from concurrent.futures import ThreadPoolExecutor
 from edgescale.cli import main
 
 class Late:
@@ -105,6 +106,8 @@ class Late:
 late = Late()
 atexit.register(print, "at exit")
 threading.Timer(0.1, print, ["joined"]).start()
+pool = ThreadPoolExecutor()
+pool.submit(int).result()
 if {left}:
     threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
 sys.argv[1:] = ["nonsense"]

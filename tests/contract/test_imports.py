@@ -53,3 +53,16 @@ def test_importing_edgescale_loads_only_itself_and_the_standard_library() -> Non
     names, count = run.stdout.rsplit(maxsplit=1)
     assert names == "['edgescale']"
     assert int(count) < 40
+
+
+def test_classify_loads_no_network_before_an_output_needs_it() -> None:
+    """On a board of one slow core they would take as long as the model."""
+    script = (
+        "import sys, edgescale.cli.classify;"
+        "print(sorted(sys.modules.keys() & {'asyncio', 'ssl', 'http.client', 'email'}))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=PACKAGE.parent, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert run.stdout == "[]\n"

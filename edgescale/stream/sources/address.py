@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 STDIN = "-"
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
 # As people mistype it, too: ``rtsp:/user:password@host``, ``user:password@host``.
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/*")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,31}:/*")
+_WHOLE_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,31}:/{2,}")
 _AUTHORITY_END = re.compile(r"[/?#]")
 _PLACE = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>\d*))?")
 _CAMERA = re.compile(r"(?:/dev/video)?(\d{1,3})")
@@ -25,8 +26,13 @@ _HARMLESS = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_KEY = 16
-_SECRETS_KEY = r"[/_?&;#][A-Za-z0-9-]{0,32}?(?:pass(?:word|wd|phrase)?|pwd|psw|pw|token|secret|jwt)"
-_NAMED_SECRET = re.compile(rf"{_SECRETS_KEY}=[^&;#]", re.IGNORECASE)
+_SECRETS_KEY = (
+    r"[/_?&;#][A-Za-z0-9-]{0,32}?(?:(?<!by)pass(?:word|wd|phrase)?|pwd|psw|pw|token|secret|jwt)"
+)
+_NAMED_SECRET = re.compile(
+    rf"(?:{_SECRETS_KEY}|[/_?&;#](?:api-?|access-?)?(?:key|auth|sig|signature))=[^&;#]",
+    re.IGNORECASE,
+)
 # Of a path of a file as little as that; a glob has a ?, too.
 _SECRET_IN_TEXT = re.compile(
     rf"(?P<key>{_SECRETS_KEY}|[?&;][^/?&;#=]{{0,64}})=[^&;#].*", re.IGNORECASE | re.DOTALL
@@ -64,15 +70,19 @@ def redacted(text: str) -> str:
 
     The text may be an address, or hold one anywhere; a slash or two may be missing in it.
     """
-    found = _SCHEME.search(text)
-    before = text[: found.end()] if found else text
-    shown = _SECRET_IN_TEXT.sub(r"\g<key>=***", before)
-    if not found or shown != before:
+    found = _WHOLE_SCHEME.search(text) or _SCHEME.search(text)
+    before = text[: found.end()] if found and scheme(text) != "file" else text
+    shown = _SECRET_IN_TEXT.sub(r"\g<key>=***", _without_users(before))
+    if found is None or before == text or "***" in shown:
         return shown
-    _, host, path = _parts(text[found.end() :])
-    if "=" in host:  # as where the host was forgotten
+    rest = text[found.end() :]
+    _, host, path = _parts(rest)
+    if _is_doubtful(rest):
+        _, host, path = _parts(path.rpartition("@")[2])
+        host = f"***@{host}"
+    elif "=" in host:  # as where the host was forgotten
         host, path = "", f"/{host}{path}"
-    return before + host + _without_values(_without_users(path))
+    return shown + host + _without_values(_without_users(path))
 
 
 def holds_secret(address: str) -> bool:
@@ -81,7 +91,7 @@ def holds_secret(address: str) -> bool:
     if not found:
         return False
     user, _, path = _parts(found["rest"])
-    return ":" in user or _NAMED_SECRET.search(path) is not None
+    return re.search(":[^@]", user) is not None or _NAMED_SECRET.search(path) is not None
 
 
 def mistake(address: str) -> str | None:
@@ -141,7 +151,8 @@ def _parts(rest: str) -> tuple[str, str, str]:
     authority = _AUTHORITY_END.split(rest, maxsplit=1)[0]
     end, behind = authority.rfind("@"), rest[len(authority) :]
     # A password that holds a slash or another sign that ends a host.
-    is_cut = behind.startswith("#") or (end < 0 and not _PLACE.fullmatch(authority))
+    host = authority[end + 1 :]
+    is_cut = behind.startswith("#") or (end >= 0 and not host) or not _PLACE.fullmatch(host)
     if "@" in behind and is_cut:
         end = rest.rindex("@")
     user, rest = rest[: end + 1], rest[end + 1 :]
@@ -149,8 +160,17 @@ def _parts(rest: str) -> tuple[str, str, str]:
     return user, host, rest[len(host) :]
 
 
+def _is_doubtful(rest: str) -> bool:
+    """Says whether what looks like host and port may be a user and a password cut by a slash."""
+    user, host, path = _parts(rest)
+    before, at, _ = path.partition("?")[0].rpartition("@")
+    return bool(at) and ":" in user + host and ":/" not in before
+
+
 def endpoint(address: str) -> tuple[str, int] | None:
     """Returns (host, port) of a server that a trial connection does no harm, else None."""
+    if _is_doubtful(address.partition("://")[2]):
+        return None
     try:
         parts = urlsplit(address)
         port = parts.port or _PORTS.get(parts.scheme)

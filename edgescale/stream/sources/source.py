@@ -99,11 +99,7 @@ def open_sources(
     open_one = partial(open_source, on_event=on_event, timeout_s=timeout_s, changed=changed)
     found = opened_together([partial(open_one, spec) for spec in described], stopped)
     opened = [one for one in found if one is not None and not isinstance(one, EdgescaleError)]
-    if None in found:
-        for source in opened:
-            source.close()
-        return _never_opened(described, found, on_event)
-    if not opened:
+    if not opened and None not in found:
         raise next(one for one in found if isinstance(one, EdgescaleError))
     try:
         sources = [
@@ -117,6 +113,10 @@ def open_sources(
         for source in opened:
             source.close()
         raise
+    if None in found:
+        for source in sources:
+            source.close()
+        return _never_opened(described, found, on_event)
     return sources[0] if len(sources) == 1 else Mixer(sources, changed, on_event=on_event)
 
 
@@ -128,8 +128,8 @@ def _never_opened(
     """Tells which were not open when the run ended."""
     names = [spec.name for spec in specs]
     for name, one in zip(names, found, strict=True):
-        if one is None:
-            text = f"{name}: was not open yet when the run ended"
+        if one is None or isinstance(one, EdgescaleError):
+            text = str(one or f"{name}: was not open yet when the run ended")
             on_event(Event("source-ended", text, {"source": name}))
     return NeverOpened(names)
 

@@ -97,7 +97,7 @@ class Access:
         """Judges a request; ``now_s`` is a monotonic clock."""
         if len(asked.hosts) != 1 or not self._is_ours(_host_and_port(asked.hosts[0])[0]):
             return Verdict.WRONG_HOST
-        if asked.method not in _READING and not self._may_send(asked.origins, asked.hosts[0]):
+        if asked.method not in _READING and not self._may_send(asked):
             return Verdict.CROSS_SITE
         if asked.fetch_site == "cross-site" and not (
             asked.method == "GET" and asked.fetch_mode == "navigate"
@@ -133,9 +133,11 @@ class Access:
         scheme, _, token = authorization.partition(" ")
         return scheme.lower() == "bearer" and self.is_right(token.strip())
 
-    def _may_send(self, origins: tuple[str, ...], header: str) -> bool:
-        host = _host_and_port(header)
-        return all(self._is_own_origin(origin, host) for origin in origins)
+    def _may_send(self, asked: Asked) -> bool:
+        host = _host_and_port(asked.hosts[0])
+        return asked.fetch_site != "same-site" and all(
+            self._is_own_origin(origin, host) for origin in asked.origins
+        )
 
     def _is_own_origin(self, origin: str, host: tuple[str, str]) -> bool:
         """Says whether a page of ours has sent something; ``null`` is none.
@@ -161,7 +163,8 @@ class Access:
         if number is None:
             return False
         # A page of another site is never reached by a number, so rebinding cannot make one up.
-        return self._address.wildcard or number.is_loopback
+        own = number == ip_number(self._address.host)
+        return own or self._address.wildcard or number.is_loopback
 
 
 def _own_names(address: Address) -> frozenset[str]:

@@ -1,6 +1,6 @@
 """Those who watch, and what they are told; lives in the server's thread and needs no lock."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from edgescale.inference.classifier import Prediction
 from edgescale.stream.snapshot import Snapshot
@@ -23,7 +23,7 @@ class Audience:
 
     Args:
         run: what is watched.
-        pause_s: how long results may stay away because the user wants few.
+        pauses_s: how long results may stay away because the user wants few, by source.
 
     Attributes:
         pages: those who follow the state.
@@ -31,11 +31,11 @@ class Audience:
         health: whether the run serves.
     """
 
-    def __init__(self, run: Watched, pause_s: float = 0.0) -> None:
+    def __init__(self, run: Watched, pauses_s: Mapping[str, float]) -> None:
         self._run = run
         self._history = History()
         self.pages, self.pictures = Viewers(MOST_VIEWERS), Viewers(MOST_VIEWERS)
-        self.health = Health(pause_s)
+        self.health = Health(pauses_s)
 
     def observe(self, snapshot: Snapshot) -> None:
         """Takes how the run is, about once a second."""

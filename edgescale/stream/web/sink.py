@@ -2,7 +2,8 @@
 
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from edgescale.stream.event import Event
@@ -29,8 +30,8 @@ class WebSink:
             system choose.
         token: what viewers must show; needed for any address but loopback.
         monitor: the run that is watched.
-        pause_s: how long results may stay away, because the user wants few, before it counts as
-            not serving; 30 s at least.
+        pauses_s: how long results may stay away, because the user wants few, before it counts as
+            not serving: seconds by source, 30 at least.
         names: more names of the page's host, as a proxy or the network has them.
 
     Attributes:
@@ -50,8 +51,8 @@ class WebSink:
         address: str,
         token: str | None,
         monitor: Watched,
-        pause_s: float = 0.0,
         *,
+        pauses_s: Mapping[str, float] = MappingProxyType({}),
         names: Sequence[str] = (),
     ) -> None:
         where = parse_address(address)
@@ -59,7 +60,7 @@ class WebSink:
         _check_aiohttp()
         listening = listen(where)
         self.address = Address(where.host, listening.getsockname()[1])
-        self._run, self._audience = monitor, Audience(monitor, pause_s)
+        self._run, self._audience = monitor, Audience(monitor, pauses_s)
         self._publisher = Publisher(monitor, self._show)
         routes = Routes(access, self.address.port, monitor, self._audience, self._publisher)
         self._server = Server(listening, routes.application, self._audience.end)

@@ -21,7 +21,7 @@ def charted(browser: "Browser", run: WatchedRun, sink: WebSink) -> Iterator[Watc
     sink.tick()
     run.change(uptime_s=440.0, latency_ms=(7.5, 9.25, 11.0), fps=12.5, variant="pets-s")
     sink.tick()
-    opened = Watching(browser, sink.url)
+    opened = Watching(browser, sink.url, has_touch=True)
     opened.says("#variants .current", "pets-s")
     yield opened
     opened.close()
@@ -48,6 +48,13 @@ def test_a_moment_of_the_charts_is_read_by_pointer(charted: Watching, chart: str
     expect(page.locator("#reading")).to_have_text(HINT)
     expect(page.locator(".cursor line")).to_have_count(0)
     assert charted.complaints == []
+
+
+def test_what_a_finger_touched_stays_when_it_is_lifted(charted: Watching) -> None:
+    charted.page.locator("#latency").tap(position={"x": 40, "y": 30})
+    charted.says("#reading", OLDEST)
+    charted.page.wait_for_timeout(200)
+    charted.says("#reading", OLDEST)
 
 
 def test_a_moment_of_the_charts_is_read_by_keyboard(charted: Watching) -> None:

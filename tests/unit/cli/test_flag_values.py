@@ -39,6 +39,11 @@ def test_a_value_that_can_be_none_is_wrong_usage(flags: list[str], said: str) ->
     assert "\x1b" not in result.stderr
 
 
+def test_what_is_off_may_be_switched_off() -> None:
+    result = classify("--source=door=0", "--no-mqtt-tls", "--no-window", "--no-json", "--no-adapt")
+    assert "no-family" in str(result.exception)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -70,7 +70,7 @@ class Run:
 def told(tmp_path: Path) -> Iterator[tuple[NotifySink, Run, socket.socket]]:
     address, run = str(tmp_path / "notify"), Run()
     with listening(address) as here:
-        sink = NotifySink(Notifier({"NOTIFY_SOCKET": address}), run, PAUSE_S, run.clock)
+        sink = NotifySink(Notifier({"NOTIFY_SOCKET": address}), run, {"door": PAUSE_S}, run.clock)
         yield sink, run, here
 
 
@@ -124,7 +124,7 @@ def test_a_run_that_hangs_is_not_fed_again_when_its_rate_is_forgotten(
 def test_without_a_wanted_pause_each_second_without_a_result_counts(tmp_path: Path) -> None:
     address, run = str(tmp_path / "notify"), Run()
     with listening(address) as here:
-        sink = NotifySink(Notifier({"NOTIFY_SOCKET": address}), run, clock=run.clock)
+        sink = NotifySink(Notifier({"NOTIFY_SOCKET": address}), run, {}, run.clock)
         assert fed((sink, run, here), 1, frames=9)
         assert not fed((sink, run, here), 1, frames=9)
 

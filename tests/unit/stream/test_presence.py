@@ -1,4 +1,5 @@
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -120,7 +121,7 @@ def test_limits_that_contradict_are_refused(limits: tuple[float, float, float]) 
 CAT = (Prediction(0, "cat", 0.9),)
 
 
-def seen_at(times_s: list[float], presence: Presence) -> list[tuple[float, str, object]]:
+def seen_at(times_s: list[float], presence: Presence) -> list[tuple[float, str, Any]]:
     """Returns what is told when of a cat that is in every picture of these times."""
     return [
         (at_s, one.kind, one.details["duration_s"])
@@ -171,3 +172,15 @@ def test_the_next_file_begins_anew() -> None:
     times_s = [step / 4 for step in range(9)]
     told = seen_at(times_s + times_s, Presence(LIMITS))
     assert told == [(1.0, "entered", 1.0), (0.0, "left", 2.0), (1.0, "entered", 1.0)]
+
+
+@pytest.mark.parametrize("times_s", [[0.0, 1.0, 2.0, 3.0], [0.0, 0.4, 0.8], [0.0, 1.0]])
+def test_a_short_file_is_followed_by_another_visit(times_s: list[float]) -> None:
+    told = seen_at(times_s * 3, Presence(PresenceLimits(enter=0.6, leave=0.4, duration_s=0.5)))
+    assert [kind for _, kind, _ in told] == ["entered", "left", "entered", "left", "entered"]
+    assert all(duration_s > 0 for _, _, duration_s in told)
+
+
+def test_a_clock_that_trembles_is_no_new_file() -> None:
+    told = seen_at([0.0, 0.25, 0.5, 0.75, 0.7, 1.0, 1.25], Presence(LIMITS))
+    assert [kind for _, kind, _ in told] == ["entered"]

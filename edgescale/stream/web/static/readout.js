@@ -52,7 +52,10 @@ for (const box of document.querySelectorAll(".chart")) {
   for (const kind of ["pointerdown", "pointermove"]) {
     box.addEventListener(kind, (event) => { if (axis) pick(momentAt(box, axis, event.clientX)); });
   }
-  box.addEventListener("pointerleave", () => pick(null));
+  box.addEventListener("pointerleave", (event) => {
+    // A finger leaves when it is lifted, and what the keys chose stays.
+    if (event.pointerType !== "touch" && document.activeElement !== slider) pick(null);
+  });
 }
 slider.addEventListener("input", () => pick(points[slider.value]?.[0] ?? null));
 slider.addEventListener("focus", () => pick(points.at(-1)?.[0] ?? null));

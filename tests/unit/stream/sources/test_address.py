@@ -46,7 +46,17 @@ from edgescale.stream.sources.address import (
         ("rtsp://admin:s3cret@s3cret#s3cret@cam/1", "rtsp://cam/1"),
         ("shots/frame_?.png", "shots/frame_?.png"),
         ("runs/user=5/key=a.mp4", "runs/user=5/key=a.mp4"),
-        ("http://cam:80/@home", "http://cam:80/@home"),
+        ("http://cam/@home", "http://cam/@home"),
+        ("http://cam:80/@home", "http://***@home"),  # or a user, and a password 80/
+        ("rtsp://s3cret:1234/s3cret@cam:9/x", "rtsp://***@cam:9/x"),
+        ("rtsp://user:s3cret@s3cret/s3cret@cam/x", "rtsp://***@cam/x"),
+        ("rtsp://me@mail.com:s3cret/s3cret@cam/x", "rtsp://cam/x"),
+        ("rtsp://user:s3cret@/s3cret@cam/x", "rtsp://cam/x"),
+        ("door:rtsp://user:s3cret@cam/x", "door:rtsp://cam/x"),
+        ("door:rtsp://user:s3cret/s3cret@cam/x", "door:rtsp://cam/x"),
+        ("rtsp:/u:s3cret@cam/1 http://u:s3cret@cam/1", "rtsp:/cam/1 http://cam/1"),
+        ("file:///a=b/c.mp4", "file:///a=b/c.mp4"),
+        ("file:///home/me@work/c.mp4", "file:///home/me@work/c.mp4"),
         ("rtsp://[::1]:554/1", "rtsp://[::1]:554/1"),
         ("photo@home.jpg", "photo@home.jpg"),
         ("front door=rtsp://u:s3cret@cam/1", "front door=rtsp://cam/1"),
@@ -67,6 +77,7 @@ def test_no_credential_is_shown_and_the_place_is(address: str, shown: str | None
 def test_a_text_full_of_addresses_is_shown_too() -> None:
     assert redacted("a:/u:s3cret@b/" * 1200) == "a:/b/" * 1200
     assert redacted("a:/b/" + "_" * 100_000 + "?x=s3cret" * 1200).endswith("_?x=***")
+    assert redacted("a" * 100_000) == "a" * 100_000  # in good time
 
 
 @pytest.mark.parametrize(
@@ -75,6 +86,11 @@ def test_a_text_full_of_addresses_is_shown_too() -> None:
         ("http://u:s3cret@cam/1", True),
         ("http://u:s3/cret@cam/1", True),
         ("http://u@cam/1", False),
+        ("rtsp://me@mail.com:s3cret/s3cret@cam/x", True),
+        ("rtsp://admin:@cam/x", False),  # many cameras have no password
+        ("http://cam/x?apikey=s3cret", True),
+        ("http://cam/x?auth=s3cret", True),
+        ("http://cam/x?bypass=1&monkey=1", False),
         ("rtsp://cam/user=admin_password=s3cret_channel=1", True),
         ("http://cam/1?access_token=s3cret", True),
         ("http://cam/1?passive=1&pwd=&id=7", False),
@@ -90,6 +106,7 @@ def test_what_holds_a_secret(address: str, holds: bool) -> None:
     [
         ("rtsp://u:s3c#ret@cam/1", "must be written %2F, %3F or %23"),
         ("rtsp://u:12#s3cret@cam/1", "must be written %2F, %3F or %23"),
+        ("rtsp://me@mail.com:s3c/ret@cam/1", "must be written %2F, %3F or %23"),
         ("rtsp://u:s3c/ret@cam/1", "must be written %2F, %3F or %23"),
         ("rtsp://u:s3c?ret@cam/1", "must be written %2F, %3F or %23"),
         ("http://cam:99999/", "there is no such port"),
@@ -136,3 +153,4 @@ def test_only_servers_of_many_clients_are_probed() -> None:
     assert endpoint("ftp://cam/x") == ("cam", 21)
     assert endpoint("tcp://cam:9000") is None
     assert endpoint("http://cam:99999/x") is None
+    assert endpoint("rtsp://user:1234/5@cam/x") is None  # its host is not certain

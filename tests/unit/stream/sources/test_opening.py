@@ -143,6 +143,33 @@ def test_what_was_opened_when_the_run_ended_is_closed_and_the_rest_is_told(
     assert released.wait(10)
 
 
+def test_what_no_wait_mends_is_an_error_beside_an_opening_that_is_left(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    go, late = threading.Event(), FakeCapture([])
+
+    def opener(spec: SourceSpec, number: int) -> Opener:
+        def first() -> Capture:
+            if number == 1:
+                raise SourceNotFound("camera 1: gone")
+            assert go.wait(20)
+            return late
+
+        return Opener(first, drain=False)
+
+    monkeypatch.setattr(source_module, "camera_opener", opener)
+    missing, ended = str(tmp_path / "missing.mp4"), threading.Event()
+    threading.Timer(0.3, ended.set).start()
+    with pytest.raises(SourceNotFound, match=r"missing\.mp4"):
+        open_sources([missing, "2"], stopped=ended.is_set)
+    events: list[Event] = []
+    assert open_sources(["1", "2"], on_event=events.append, stopped=ended.is_set).live
+    assert [event.text for event in events] == [
+        *("camera 1: gone", "2: was not open yet when the run ended"),
+    ]
+    go.set()
+
+
 def test_what_opens_at_once_is_given_even_to_a_run_that_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -37,6 +37,8 @@ NAMED = Address("cam.example", 8080)
         (NAMED, "localhost:8080", True),
         (NAMED, "evil.example", False),
         (NAMED, "192.0.2.7", False),
+        (Address("fd00:0:0::1", 8080), "[fd00::1]:8080", True),
+        (Address("fd00:0:0::1", 8080), "[fd00::2]:8080", False),
     ],
 )
 def test_only_our_own_names_are_answered(address: Address, host: str, allowed: bool) -> None:
@@ -181,6 +183,8 @@ def test_only_our_own_pages_may_post(
     access = Access(address, TOKEN, ["door.lan"])
     assert access.verdict(asked, 0.0) is (Verdict.ALLOW if allowed else Verdict.CROSS_SITE)
     assert access.verdict(replace(asked, origins=()), 0.0) is Verdict.ALLOW  # curl names none
+    neighbour = replace(asked, fetch_site="same-site")  # another port, which has our cookie too
+    assert access.verdict(neighbour, 0.0) is Verdict.CROSS_SITE
     assert access.verdict(replace(asked, method="GET"), 0.0) is Verdict.ALLOW
 
 

@@ -7,7 +7,7 @@ from tests.watched_run import snapshot, source_status
 
 def test_nothing_seen_is_not_serving() -> None:
     clock = Clock()
-    health = Health(clock=clock)
+    health = Health({}, clock)
     assert not health.serving()
     health.observe(snapshot(source_status("door", frames=0, state="opening")))
     assert not health.serving()
@@ -15,7 +15,7 @@ def test_nothing_seen_is_not_serving() -> None:
 
 def test_results_are_and_silence_while_a_source_plays_is_not() -> None:
     clock = Clock()
-    health = Health(clock=clock)
+    health = Health({}, clock)
     health.observe(snapshot(source_status("door", frames=1)))
     assert health.serving()
     clock.now_s += SILENCE_S + 1
@@ -27,7 +27,7 @@ def test_results_are_and_silence_while_a_source_plays_is_not() -> None:
 
 def test_a_source_that_is_away_is_no_reason_to_restart_while_we_look() -> None:
     clock = Clock()
-    health = Health(clock=clock)
+    health = Health({}, clock)
     lost = snapshot(source_status("door", frames=0, state="lost", reason="no route"))
     health.observe(lost)
     clock.now_s += SILENCE_S + 1
@@ -37,7 +37,7 @@ def test_a_source_that_is_away_is_no_reason_to_restart_while_we_look() -> None:
 
 
 def test_one_that_plays_without_results_outweighs_one_that_is_away() -> None:
-    health = Health(clock=Clock())
+    health = Health({}, Clock())
     sources = source_status("door", frames=0, state="lost"), source_status("yard", frames=0)
     health.observe(snapshot(*sources))
     assert not health.serving()
@@ -45,7 +45,7 @@ def test_one_that_plays_without_results_outweighs_one_that_is_away() -> None:
 
 def test_the_first_result_after_an_outage_is_waited_for() -> None:
     clock = Clock()
-    health = Health(clock=clock)
+    health = Health({}, clock)
     health.observe(snapshot(source_status("door", frames=1)))
     clock.now_s += SILENCE_S + 1
     health.observe(snapshot(source_status("door", frames=1, state="lost")))
@@ -57,7 +57,7 @@ def test_the_first_result_after_an_outage_is_waited_for() -> None:
 
 def test_a_pause_that_is_wanted_is_allowed_and_no_longer_one() -> None:
     clock = Clock()
-    slow, quick = Health(150.0, clock), Health(1.0, clock)
+    slow, quick = Health({"door": 150.0}, clock), Health({"door": 1.0}, clock)
     for health in (slow, quick):
         health.observe(snapshot(source_status("door", frames=1)))
     served: list[tuple[bool, bool]] = []
