@@ -7,7 +7,7 @@ study's lock proves that nobody else runs it.
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -24,6 +24,7 @@ from edgescale.search.space import Candidate, numbers
 from edgescale.search.study_file import STUDY_NAME, check_file, connected, no_study, storage_errors
 
 _PACKAGES = ("optuna", "scipy", "matplotlib")
+_LOOK_EVERY_S = 0.2  # a signal may reach another thread: the main one has to look
 _REDUCTION = 3  # of each halving, on whole epochs
 _KINDS = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed",
           "RUNNING": "running", "WAITING": "waiting"}  # fmt: skip
@@ -172,12 +173,14 @@ class Storage:
                 raise _Interrupted from problem
 
         waiting = sum(attempt.state == "waiting" for attempt in self.attempts())
-        with ThreadPoolExecutor(1) as pool:  # here, so that Ctrl-C finds this thread waiting
-            done = pool.submit(
-                self._study.optimize, objective, n_trials=waiting, n_jobs=slots,
-                catch=(TrialFailed,), callbacks=[lambda study, trial: on_end()],
-            )  # fmt: skip
-            try:
+        with ThreadPoolExecutor(1) as pool:  # so that Ctrl-C finds this thread waiting
+            try:  # from before the first trial: the pool would wait for all that were begun
+                done = pool.submit(
+                    self._study.optimize, objective, n_trials=waiting, n_jobs=slots,
+                    catch=(TrialFailed,), callbacks=[lambda study, trial: on_end()],
+                )  # fmt: skip
+                while not wait((done,), _LOOK_EVERY_S).done:
+                    pass
                 with storage_errors(self._path):
                     done.result()
             except _Interrupted as problem:
