@@ -20,6 +20,7 @@ from tests.mosquitto import Listener, Mosquitto, free_port, needs_mosquitto, ret
 
 pytestmark = needs_models_and_video
 
+LABEL = "homeassistant/sensor/edgescale_label_door/config"
 CONFIG = """
 [run]
 variant = "{variant}"
@@ -109,7 +110,8 @@ def test_a_service_with_two_cameras_and_every_way_out(family: Path, tmp_path: Pa
                 assert listener.waits_for(f"edgescale/{source}/classification")
             assert listener.waits_for("edgescale/door/event")
             assert until(lambda: bool(list((tmp_path / "snapshots").glob("*door*.jpg"))))
-            assert "homeassistant/sensor/edgescale_label_door/config" in retained(broker.port)
+            # A second after the source was seen, so maybe after its first event.
+            assert until(lambda: LABEL in retained(broker.port))
             with urllib.request.urlopen(f"http://127.0.0.1:{web}/metrics", timeout=10) as answer:
                 metrics = answer.read().decode()
             assert 'edgescale_source_up{camera_name="door"} 1.0' in metrics
