@@ -4,7 +4,6 @@ import asyncio
 import socket
 import struct
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from unittest.mock import AsyncMock, Mock
 
@@ -23,18 +22,6 @@ pytest.importorskip("cv2")
 
 MOST = 16  # viewers at once
 STUCK_S = 3.0  # the second that a stuck viewer is given, on a busy machine
-
-
-@pytest.fixture
-def run() -> WatchedRun:
-    return WatchedRun()
-
-
-@pytest.fixture
-def page(run: WatchedRun) -> Iterator[WebSink]:
-    sink = WebSink("127.0.0.1:0", None, run)
-    yield sink
-    sink.close()
 
 
 def asking(page: WebSink, path: str) -> socket.socket:

@@ -39,18 +39,6 @@ PATHS = [
 
 
 @pytest.fixture
-def run() -> WatchedRun:
-    return WatchedRun()
-
-
-@pytest.fixture
-def page(run: WatchedRun) -> Iterator[WebSink]:
-    sink = WebSink("127.0.0.1:0", None, run)
-    yield sink
-    sink.close()
-
-
-@pytest.fixture
 def secured(run: WatchedRun) -> Iterator[WebSink]:
     sink = WebSink("0.0.0.0:0", TOKEN, run)
     yield sink

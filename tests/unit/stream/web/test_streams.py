@@ -5,7 +5,6 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,18 +23,6 @@ pytest.importorskip("aiohttp", reason="needs the web extra")
 cv2 = pytest.importorskip("cv2")
 
 NOISE: Image = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
-
-
-@pytest.fixture
-def run() -> WatchedRun:
-    return WatchedRun()
-
-
-@pytest.fixture
-def page(run: WatchedRun) -> Iterator[WebSink]:
-    sink = WebSink("127.0.0.1:0", None, run)
-    yield sink
-    sink.close()
 
 
 def stuck_viewer(page: WebSink) -> socket.socket:
